@@ -1,0 +1,80 @@
+package pricing
+
+import "fmt"
+
+// FindPrice returns the row that governs the query: of the sheet of the
+// instant's month (or the latest earlier one), in the currency that the rules
+// prefer, valid at the instant, the one that started first. A *[PriceError]
+// says why there is none; any other error comes from the book.
+func FindPrice(book Book, q PriceQuery) (Price, error) {
+	month := q.At.Date().Month()
+	sheet, err := book.Sheet(q.Market, month)
+	if err != nil {
+		return Price{}, err
+	}
+	if sheet == nil {
+		return Price{}, &PriceError{Code: PriceNotFound,
+			Reason: fmt.Sprintf("market %s has no price sheet for %s or earlier", q.Market, month)}
+	}
+	stale := sheet.Month != month
+	refuse := func(code Code, format string, args ...any) (Price, error) {
+		what := fmt.Sprintf("%s/%s %s %s %s %s", q.ProductID, q.SkuID, q.Term, q.Plan, q.Market, q.Segment)
+		where := fmt.Sprintf(" (sheet %s %s, %s)", sheet.Market, sheet.Month, sheet.File)
+		return Price{}, &PriceError{Code: code, Stale: stale, Reason: what + " " + fmt.Sprintf(format, args...) + where}
+	}
+
+	var valid []Row
+	tiered := 0
+	rows := sheet.rows[rowKey{q.SKU, q.Term, q.Plan, q.Segment}]
+	for _, r := range rows {
+		switch {
+		case q.At < r.Start || r.End < q.At:
+		case r.Tiered:
+			tiered++
+		default:
+			valid = append(valid, r)
+		}
+	}
+	switch {
+	case len(valid) == 0 && tiered > 0:
+		return refuse(PriceNotFound, "has only %d rows with a PricingTierRange at %s, which are no licence prices", tiered, q.At)
+	case len(valid) == 0 && len(rows) > 0:
+		return refuse(PriceNotFound, "has %d rows, none valid at %s", len(rows), q.At)
+	case len(valid) == 0:
+		return refuse(PriceNotFound, "has no row")
+	}
+
+	currency, ok := preferredCurrency(valid, q.BillingCurrency)
+	if !ok {
+		return refuse(PriceAmbiguous, "is offered in several currencies, neither %s nor USD", q.BillingCurrency)
+	}
+	first := -1
+	for i, r := range valid {
+		if r.Currency == currency && (first < 0 || r.Start < valid[first].Start) {
+			first = i
+		}
+	}
+	for _, r := range valid {
+		if r.Currency == currency && r.Start == valid[first].Start && !r.UnitPrice.Equal(valid[first].UnitPrice) {
+			return refuse(PriceAmbiguous, "has two prices that start at %s: %s (line %d) and %s (line %d)",
+				r.Start, valid[first].UnitPrice, valid[first].Line, r.UnitPrice, r.Line)
+		}
+	}
+	return Price{Row: valid[first], Sheet: sheet, Stale: stale}, nil
+}
+
+// preferredCurrency picks the billing currency, else USD, else the only one.
+func preferredCurrency(rows []Row, billing string) (currency string, ok bool) {
+	only, several, usd := rows[0].Currency, false, false
+	for _, r := range rows {
+		if r.Currency == billing {
+			return billing, true
+		}
+		usd = usd || r.Currency == "USD"
+		several = several || r.Currency != only
+	}
+	if usd {
+		return "USD", true
+	}
+	return only, !several
+}
