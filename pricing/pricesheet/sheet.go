@@ -1,0 +1,223 @@
+package pricesheet
+
+import (
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/calends/calends/pricing"
+	"github.com/calends/calends/pricing/pricesheet/table"
+)
+
+// Sheet is what a licence price sheet file holds.
+type Sheet struct {
+	// Rows in file order, duplicates included. Line is the line in the file.
+	Rows    []pricing.Row
+	Markets []string // sorted, each once
+	Counts  Counts
+	// Unknown are the columns that have no meaning here, sorted.
+	Unknown []string
+	// Software is set when the file has OneTime rows: it is the software
+	// sheet, which must never supersede a licence sheet.
+	Software bool
+}
+
+// Counts accounts for every record of a sheet: Records = Rows + OneTime + NoPlan.
+type Counts struct {
+	Records int
+	Rows    int // those in Sheet.Rows
+	OneTime int // perpetual software: no licence price, skipped
+	NoPlan  int // rows of the software sheet with a blank BillingPlan, skipped
+	Tiered  int // of Rows: with a PricingTierRange
+	Trial   int // of Rows: BillingPlan None
+}
+
+// What stands for no bound: the placeholder years of Microsoft's own files.
+var (
+	firstInstant = pricing.DateOf(1753, 1, 1).Instant()
+	lastInstant  = pricing.DateOf(10000, 1, 1).Instant() - 1
+)
+
+// Rules of a price sheet's cells.
+const (
+	ruleTerm      = "want P1M, P1Y, P3Y or OneTime"
+	rulePlan      = "want Monthly, Annual, Triennial or None"
+	ruleMarket    = "want a two-letter country code"
+	ruleCurrency  = "want an ISO 4217 currency code"
+	ruleRequired  = "must not be blank"
+	ruleNegative  = "must not be negative"
+	softwareTitle = "OneTime"
+)
+
+// Read reads a licence price sheet in any of the shapes that Partner Center has
+// served since 2021. The currency, term, plan and price of each row are checked;
+// a row that can never be looked up (an unknown segment, an end before its
+// start) is kept as it stands.
+func Read(src io.Reader) (*Sheet, error) {
+	t, err := table.New("price sheet", src)
+	if err != nil {
+		return nil, err
+	}
+	p := &sheetParser{
+		t:       t,
+		product: t.Required("ProductId"), sku: t.Required("SkuId"),
+		term: t.Required("TermDuration"), plan: t.Required("BillingPlan"),
+		market: t.Required("Market"), currency: t.Required("Currency"), price: t.Required("UnitPrice"),
+		start: t.Required("EffectiveStartDate"), end: t.Required("EffectiveEndDate"),
+		segment: t.Optional("Segment"),
+		tierMin: t.Optional("PricingTierRangeMin"), tierMax: t.Optional("PricingTierRangeMax"),
+		title: t.Optional("ProductTitle"), skuTitle: t.Optional("SkuTitle"), publisher: t.Optional("Publisher"),
+		prices: make(map[string]decimal.Decimal), starts: make(map[string]pricing.Instant),
+		ends: make(map[string]pricing.Instant), markets: make(map[string]bool),
+		blankPlan: table.Errors{What: "price sheet"},
+	}
+	for _, unused := range [...]string{"SkuDescription", "UnitOfMeasure", "Tags", "ERP Price"} {
+		t.Optional(unused)
+	}
+	if err := t.Each(p.row); err != nil {
+		return nil, err
+	}
+	if p.counts.OneTime == 0 {
+		if err := p.blankPlan.Err(); err != nil {
+			return nil, err
+		}
+	}
+	p.counts.NoPlan = p.blankPlan.Count
+	p.counts.Rows = len(p.rows)
+	return &Sheet{
+		Rows: p.rows, Markets: slices.Sorted(maps.Keys(p.markets)), Counts: p.counts,
+		Unknown: t.Unknown(), Software: p.counts.OneTime > 0,
+	}, nil
+}
+
+type sheetParser struct {
+	t *table.Table
+
+	product, sku, term, plan, market, currency, price, start, end int
+	segment, tierMin, tierMax, title, skuTitle, publisher         int
+
+	rows    []pricing.Row
+	counts  Counts
+	markets map[string]bool
+
+	// What repeats is parsed once.
+	text         table.Interner
+	prices       map[string]decimal.Decimal
+	starts, ends map[string]pricing.Instant
+
+	// blankPlan are the rows without a plan: errors, unless this turns out to
+	// be the software sheet.
+	blankPlan table.Errors
+}
+
+// row takes the current row in, or says what is wrong with it.
+func (p *sheetParser) row() *table.Error {
+	t := p.t
+	p.counts.Records++
+	term, termOK := pricing.ParseTerm(string(t.Cell(p.term)))
+	if !termOK {
+		if table.EqualFold(t.Cell(p.term), softwareTitle) {
+			p.counts.OneTime++
+			return nil
+		}
+		return t.Refuse(p.term, ruleTerm)
+	}
+	planText := t.Cell(p.plan)
+	plan, planOK := pricing.ParsePlan(string(planText))
+	if !planOK {
+		if len(planText) > 0 {
+			return t.Refuse(p.plan, rulePlan)
+		}
+		p.blankPlan.Add(t.Refuse(p.plan, rulePlan))
+		return nil
+	}
+	r := pricing.Row{Term: term, Plan: plan, Line: int(t.Line())}
+	for _, id := range [...]int{p.product, p.sku} {
+		if len(t.Cell(id)) == 0 {
+			return t.Refuse(id, ruleRequired)
+		}
+	}
+	r.ProductID = p.text.String(t.Cell(p.product))
+	r.SkuID = p.skuID(t.Cell(p.sku))
+	var ok bool
+	if r.Market, ok = table.Country(t.Cell(p.market)); !ok {
+		return t.Refuse(p.market, ruleMarket)
+	}
+	r.Market = p.text.String([]byte(r.Market))
+	if r.Currency, ok = table.Currency(t.Cell(p.currency)); !ok {
+		return t.Refuse(p.currency, ruleCurrency)
+	}
+	r.Currency = p.text.String([]byte(r.Currency))
+	r.Segment = p.text.String([]byte(table.Segment(t.Cell(p.segment))))
+	if err := p.unitPrice(&r); err != nil {
+		return err
+	}
+	if r.Start, ok = bound(p.starts, t.Cell(p.start), firstInstant, startOf); !ok {
+		return t.Refuse(p.start, table.RuleDate)
+	}
+	if r.End, ok = bound(p.ends, t.Cell(p.end), lastInstant, table.Stamp.End); !ok {
+		return t.Refuse(p.end, table.RuleDate)
+	}
+	r.Tiered = len(t.Cell(p.tierMin)) > 0 || len(t.Cell(p.tierMax)) > 0
+	r.ProductTitle = p.text.String(t.Raw(p.title))
+	r.SkuTitle = p.text.String(t.Raw(p.skuTitle))
+	r.Publisher = p.text.String(t.Raw(p.publisher))
+
+	if r.Tiered {
+		p.counts.Tiered++
+	}
+	if plan == pricing.PlanNone {
+		p.counts.Trial++
+	}
+	p.markets[r.Market] = true
+	p.rows = append(p.rows, r)
+	return nil
+}
+
+func (p *sheetParser) skuID(cell []byte) string {
+	if len(cell) >= 4 {
+		return p.text.String(cell)
+	}
+	return p.text.String([]byte(pricing.NormalSKU(string(cell))))
+}
+
+func (p *sheetParser) unitPrice(r *pricing.Row) *table.Error {
+	cell := p.t.Cell(p.price)
+	price, seen := p.prices[string(cell)]
+	if !seen {
+		var ok bool
+		price, ok = table.Decimal(cell)
+		switch {
+		case len(cell) == 0:
+			return p.t.Refuse(p.price, ruleRequired)
+		case !ok:
+			return p.t.Refuse(p.price, table.RuleDecimal)
+		case price.IsNegative():
+			return p.t.Refuse(p.price, ruleNegative)
+		}
+		p.prices[string(cell)] = price
+	}
+	r.UnitPrice = price
+	return nil
+}
+
+func startOf(s table.Stamp) pricing.Instant { return s.At }
+
+// bound reads one end of a row's validity; a blank one is unbounded.
+func bound(seen map[string]pricing.Instant, cell []byte, unbounded pricing.Instant, of func(table.Stamp) pricing.Instant) (pricing.Instant, bool) {
+	if len(cell) == 0 {
+		return unbounded, true
+	}
+	if at, ok := seen[string(cell)]; ok {
+		return at, true
+	}
+	stamp, ok := table.Time(cell)
+	if !ok {
+		return 0, false
+	}
+	at := of(stamp)
+	seen[string(cell)] = at
+	return at, true
+}
