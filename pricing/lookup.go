@@ -20,7 +20,7 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 	refuse := func(code Code, format string, args ...any) (Price, error) {
 		what := fmt.Sprintf("%s/%s %s %s %s %s", q.ProductID, q.SkuID, q.Term, q.Plan, q.Market, q.Segment)
 		where := fmt.Sprintf(" (sheet %s %s, %s)", sheet.Market, sheet.Month, sheet.File)
-		return Price{}, &PriceError{Code: code, Stale: stale, Reason: what + " " + fmt.Sprintf(format, args...) + where}
+		return Price{}, &PriceError{Code: code, Stale: stale, Governs: sheet.Month, Reason: what + " " + fmt.Sprintf(format, args...) + where}
 	}
 
 	var valid []Row

@@ -103,8 +103,10 @@ type Price struct {
 type PriceError struct {
 	Code   Code
 	Reason string
-	// Stale is set when the sheet that was searched is an earlier month's.
-	Stale bool
+	// Stale is set when the sheet that was searched, that of Governs, is an
+	// earlier month's.
+	Stale   bool
+	Governs Month
 }
 
 func (e *PriceError) Error() string { return string(e.Code) + ": " + e.Reason }

@@ -63,6 +63,8 @@ type Change struct {
 	UnitPrice *decimal.Decimal
 	Amount    *decimal.Decimal
 	Currency  string
+	// SubscriptionID is the one that a credit is for, if any.
+	SubscriptionID string
 	// Reason of a credit or an override; EventID names the overridden change.
 	Reason  string
 	EventID string

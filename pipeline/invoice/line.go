@@ -6,6 +6,7 @@ package invoice
 import (
 	"github.com/shopspring/decimal"
 
+	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
 )
 
@@ -88,20 +89,14 @@ type Item struct {
 // Proof says how a line came about.
 type Proof struct {
 	EventID string // "" for cycle charges and renewals
-	// Event is the kind of event in words, such as "renewal".
-	Event string
-	// Where the price came from; Sheet is nil for a purchase's own price,
-	// a trial and a credit.
-	PriceMarket string
-	PriceMonth  pricing.Month
-	PriceFile   string
-	PriceSHA256 string
-	PriceLine   int
-	// The arithmetic.
+	// Source is the price sheet row; its SHA256 is "" for a purchase's own
+	// price, a trial and a credit.
+	Source      subscription.Source
 	Calculation pricing.Calculation
 	Cycle       pricing.Cycle
 	TaxRate     decimal.Decimal
-	Corrects    string // InvoiceNumber and line, for a correction
+	// Corrects names the issued line that a correction takes back.
+	Corrects string
 }
 
 // Exception is one row of exceptions.csv.

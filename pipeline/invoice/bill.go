@@ -1,0 +1,398 @@
+package invoice
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	"github.com/calends/calends/pipeline/change"
+	"github.com/calends/calends/pipeline/subscription"
+	"github.com/calends/calends/pricing"
+)
+
+// World is all that a customer's lines depend on besides its changes.
+type World interface {
+	subscription.World
+	// Rate returns the exchange rate of a month. ok is false without one.
+	Rate(pricingCurrency, billingCurrency string, month pricing.Month) (rate decimal.Decimal, ok bool)
+}
+
+// Books says which months are issued. The first month that was closed begins
+// them: lines of earlier months were issued elsewhere.
+type Books struct {
+	Begun  bool
+	Begin  pricing.Month
+	Closed pricing.Month // the last closed one
+}
+
+// IsClosed reports whether the month's invoices are frozen.
+func (b Books) IsClosed(m pricing.Month) bool { return b.Begun && b.Begin <= m && m <= b.Closed }
+
+// FirstOpen reports whether late lines and corrections belong to the month.
+func (b Books) FirstOpen(m pricing.Month) bool { return b.Begun && m == b.Closed+1 }
+
+// Customer is everything that came in for one customer.
+type Customer struct {
+	ID string
+	// Changes are in the order of [change.Compare], one content an id;
+	// Conflicts are the other contents, refused.
+	Changes   []*change.Change
+	Conflicts []*change.Change
+	Elsewhere []Elsewhere
+	// Issued are the lines of its closed months.
+	Issued []Issued
+}
+
+// Elsewhere is a charge that was rated elsewhere (usage, marketplace,
+// perpetual software): passed through as it came, in the month that it was
+// taken in for.
+type Elsewhere struct {
+	Line  *Line
+	Month pricing.Month
+}
+
+// Outcome is what a customer's history gives for one month.
+type Outcome struct {
+	Lines      []*Line
+	Exceptions []Exception
+	Count      subscription.Count
+	Stale      []StaleSheet
+	Locks      []CustomerLock
+}
+
+// StaleSheet is a month of a market that had no price sheet of its own.
+type StaleSheet struct {
+	Market         string
+	Month, Governs pricing.Month
+}
+
+// CustomerLock is a lock that was looked up, to be kept when the month closes.
+type CustomerLock struct {
+	CustomerID string
+	Key        subscription.LockKey
+	Lock       subscription.Lock
+}
+
+// Bill computes one customer's lines and exceptions of a month, in the order
+// of the file: by subscription and order date, then as the rules produce them.
+// In the first open month they include the late lines and corrections of
+// closed ones. An error comes from the world, never from a change.
+func Bill(world World, books Books, month pricing.Month, c Customer) (Outcome, error) {
+	b := biller{world: world, books: books, month: month, customer: c.ID, items: make(map[*subscription.Term]*Item), accounts: make(map[pricing.Month]*Account)}
+	for _, lost := range c.Conflicts {
+		b.exceptions(b.conflict(lost))
+	}
+	count, err := subscription.Live(world, &b, c.ID, c.Changes, month)
+	if err != nil {
+		return Outcome{}, err
+	}
+	for _, e := range c.Elsewhere {
+		b.passThrough(e)
+	}
+	b.outcome.Count = count
+	if books.FirstOpen(month) {
+		b.outcome.Lines = append(corrections(c.Issued, b.desired), b.outcome.Lines...)
+	}
+	slices.SortStableFunc(b.outcome.Lines, func(x, y *Line) int {
+		return cmp.Or(strings.Compare(x.SubscriptionID, y.SubscriptionID), cmp.Compare(x.OrderDate, y.OrderDate))
+	})
+	return b.outcome, nil
+}
+
+// biller is the sink of one customer's life: it makes lines of charges.
+type biller struct {
+	world    World
+	books    Books
+	month    pricing.Month
+	customer string
+	outcome  Outcome
+	desired  []*Line // what the history wants for closed months
+	accounts map[pricing.Month]*Account
+	items    map[*subscription.Term]*Item
+}
+
+// wanted reports whether lines of the month matter: the month that is billed,
+// and closed ones when their corrections belong to it.
+func (b *biller) wanted(m pricing.Month) bool {
+	return m == b.month || b.books.FirstOpen(b.month) && b.books.IsClosed(m)
+}
+
+// Charge makes a line of a charge, with the facts of its month.
+func (b *biller) Charge(c subscription.Charge) {
+	month := c.OrderDate.Month()
+	if !b.wanted(month) {
+		return
+	}
+	line, failed := b.line(c, month)
+	if failed != nil {
+		b.Exception(*failed)
+		return
+	}
+	b.keep(line, month)
+}
+
+func (b *biller) keep(line *Line, month pricing.Month) {
+	if month == b.month {
+		b.outcome.Lines = append(b.outcome.Lines, line)
+	} else {
+		b.desired = append(b.desired, line)
+	}
+}
+
+// Exception keeps those of the billed month.
+func (b *biller) Exception(e subscription.Exception) {
+	if b.month < e.From || e.To < b.month {
+		if !(b.books.FirstOpen(b.month) && b.books.IsClosed(e.To)) {
+			return
+		}
+		// It stands in a closed month: whether it is news there is the
+		// caller's to say, who knows what was published.
+	}
+	severity := Error
+	if e.Warning {
+		severity = Warning
+	}
+	x := Exception{Severity: severity, Code: e.Code, CustomerID: b.customer,
+		SubscriptionID: e.SubscriptionID, EventID: e.EventID, Message: e.Message, Month: min(e.To, b.month)}
+	if payer, code := b.world.Payer(b.customer, x.Month); code == "" {
+		x.PartnerID = payer.Partner.ID
+	}
+	b.exceptions(x)
+}
+
+func (b *biller) exceptions(x Exception) {
+	if b.wanted(x.Month) {
+		b.outcome.Exceptions = append(b.outcome.Exceptions, x)
+	}
+}
+
+// conflict refuses a second content of an id.
+func (b *biller) conflict(c *change.Change) Exception {
+	x := Exception{Severity: Error, Code: pricing.ConflictingChange, CustomerID: b.customer, SubscriptionID: c.Subject,
+		EventID: c.ID, Month: c.At.Date().Month(),
+		Message: string(c.Type) + " at " + c.At.String() + ": the id was taken in before with another content, which stands"}
+	if c.Type == change.CustomerCredited {
+		x.SubscriptionID = c.SubscriptionID
+	}
+	if payer, code := b.world.Payer(b.customer, x.Month); code == "" {
+		x.PartnerID = payer.Partner.ID
+	}
+	return x
+}
+
+// StaleSheet keeps warnings of the billed month.
+func (b *biller) StaleSheet(market string, month, governs pricing.Month) {
+	if month == b.month {
+		b.outcome.Stale = append(b.outcome.Stale, StaleSheet{market, month, governs})
+	}
+}
+
+// Locked keeps a lock for the close.
+func (b *biller) Locked(key subscription.LockKey, lock subscription.Lock) {
+	b.outcome.Locks = append(b.outcome.Locks, CustomerLock{b.customer, key, lock})
+}
+
+// line computes a charge's line. The exception says why there is none.
+func (b *biller) line(c subscription.Charge, month pricing.Month) (*Line, *subscription.Exception) {
+	eventID := ""
+	if c.Change != nil {
+		eventID = c.Change.ID
+	}
+	id := c.SubscriptionID
+	if c.Term != nil {
+		id = c.Term.SubscriptionID
+	}
+	refuse := func(code pricing.Code, reason string) (*Line, *subscription.Exception) {
+		return nil, &subscription.Exception{Code: code, SubscriptionID: id, EventID: eventID,
+			Message: c.Type + " of " + c.OrderDate.String() + " is not billed: " + reason, From: month, To: month}
+	}
+	payer, code := b.world.Payer(b.customer, month)
+	if code != "" {
+		return refuse(code, "the customer or its partner is unknown")
+	}
+	billing := payer.Partner.BillingCurrency
+	digits, ok := pricing.MinorDigits(billing)
+	if !ok {
+		return refuse(pricing.CurrencyMismatch, "the partner's currency "+billing+" is unknown")
+	}
+	calculation := pricing.Calculation{
+		UnitPrice: c.Amount, CycleMonths: 1, TermMonths: 1, BillingDays: 1, CycleDays: 1,
+		ExchangeRate: decimal.NewFromInt(1), Quantity: c.Quantity, Credit: c.Credit, MinorDigits: digits,
+		PerUnit: payer.Policies.Rounding.PerUnit(c.Type == subscription.AddQuantity || c.Type == subscription.RemoveQuantity),
+	}
+	line := &Line{
+		Account: b.account(payer, month), Item: creditItem, SubscriptionID: id,
+		OrderDate: c.OrderDate, ChargeType: c.Type, Currency: billing, PricingCurrency: billing,
+		ChargeStart: c.Start, ChargeEnd: c.Cycle.Last, TermStart: pricing.NoDate, TermEnd: pricing.NoDate,
+		RateDate: month.First(), ReferenceID: referenceID(c),
+		Proof: &Proof{EventID: eventID, Cycle: c.Cycle, TaxRate: payer.Partner.TaxRate},
+	}
+	if c.Term == nil {
+		line.CreditReasonCode = c.Change.Reason
+	} else {
+		line.Item = b.item(c.Term)
+		line.OrderID = c.Term.OrderID
+		line.TermStart, line.TermEnd = c.Term.Span.Start, c.Term.Span.End
+		lock := c.Term.Lock
+		calculation.UnitPrice, calculation.Discount = lock.UnitPrice, lock.Discount
+		calculation.CycleMonths, calculation.TermMonths = c.Cycle.Months, c.Term.Span.Months()
+		calculation.BillingDays, calculation.CycleDays = c.Cycle.From(c.Start), c.Cycle.Days
+		line.PricingCurrency = lock.Currency
+		line.Proof.Source = lock.Source
+		if lock.Currency != billing {
+			rate, ok := b.world.Rate(lock.Currency, billing, month)
+			if !ok {
+				return refuse(pricing.FXRateNotFound, "no rate from "+lock.Currency+" to "+billing+" for "+month.String())
+			}
+			calculation.ExchangeRate = rate
+		}
+	}
+	line.ExchangeRate = calculation.ExchangeRate
+	line.Quantity = decimal.NewFromInt(c.Quantity)
+	line.BillableQuantity = line.Quantity
+	if c.Note != "" {
+		line.PriceAdjustment = jsonList(c.Note)
+	}
+	line.Proof.Calculation = calculation
+	if err := line.rate(calculation, payer.Partner.TaxRate); err != nil {
+		return refuse(pricing.InvalidChange, err.Error())
+	}
+	return line, nil
+}
+
+// rate fills in the amounts.
+func (l *Line) rate(c pricing.Calculation, taxRate decimal.Decimal) error {
+	rated, err := c.Rate()
+	if err != nil {
+		return err
+	}
+	l.UnitPrice, l.EffectiveUnitPrice, l.Subtotal = rated.UnitPrice, rated.EffectiveUnitPrice, rated.Subtotal
+	if l.TaxTotal, err = pricing.Tax(l.Subtotal, taxRate); err != nil {
+		return err
+	}
+	l.Total = l.Subtotal + l.TaxTotal
+	return nil
+}
+
+// creditItem stands behind credits, which have no product.
+var creditItem = &Item{UnitType: unitType}
+
+// unitType is what a licence is counted in.
+const unitType = "Licenses"
+
+// account returns what the customer's lines of a month share.
+func (b *biller) account(payer *subscription.Payer, month pricing.Month) *Account {
+	if a, ok := b.accounts[month]; ok {
+		return a
+	}
+	a := &Account{
+		PartnerID: payer.Partner.ID, MpnID: payer.Partner.MpnID, CustomerID: payer.Customer.ID,
+		CustomerName: payer.Customer.Name, CustomerDomainName: payer.Customer.Domain,
+		CustomerCountry: payer.Customer.Country, ResellerMpnID: payer.Customer.ResellerMpnID,
+	}
+	b.accounts[month] = a
+	return a
+}
+
+// item returns what the lines of a term share.
+func (b *biller) item(t *subscription.Term) *Item {
+	if i, ok := b.items[t]; ok {
+		return i
+	}
+	i := &Item{
+		ProductID: t.SKU.ProductID, SkuID: t.SKU.SkuID, AvailabilityID: t.AvailabilityID,
+		SkuName: t.Lock.SkuTitle, ProductName: t.Lock.ProductTitle, PublisherName: t.Lock.Publisher,
+		SubscriptionDescription: t.Lock.SkuTitle, UnitType: unitType, PromotionID: t.Lock.PromotionID,
+		TermAndBillingCycle: commitment(t), BillingFrequency: frequency(t), ProductQualifiers: qualifiers(t),
+	}
+	b.items[t] = i
+	return i
+}
+
+func commitment(t *subscription.Term) string {
+	if t.Span.Trial {
+		return "One-month commitment for trial"
+	}
+	length := map[pricing.Term]string{pricing.P1M: "One-month", pricing.P1Y: "One-year", pricing.P3Y: "Three-year"}
+	plan := map[pricing.Plan]string{pricing.Monthly: "monthly", pricing.Annual: "yearly", pricing.Triennial: "triennial"}
+	return length[t.Span.Term] + " commitment for " + plan[t.Plan] + " billing"
+}
+
+// frequency is blank when the plan is the whole term.
+func frequency(t *subscription.Term) string {
+	if t.Plan.Months() == t.Span.Months() {
+		return ""
+	}
+	return t.Plan.String()
+}
+
+func qualifiers(t *subscription.Term) string {
+	var q []string
+	if t.Span.Trial {
+		q = append(q, "Trial")
+	}
+	if t.AddOn {
+		q = append(q, "Add-on")
+	}
+	if q == nil {
+		return ""
+	}
+	return jsonList(q...)
+}
+
+// jsonList prints a JSON array of strings as reconciliation files carry it.
+func jsonList(items ...string) string {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(items); err != nil {
+		return "" // strings always encode
+	}
+	return strings.TrimSuffix(text.String(), "\n")
+}
+
+// references is the name space of reference ids that are made of other names.
+var references = uuid.MustParse("8f5b0f53-0f3c-5b44-9f0e-6a1d1c9c3f10")
+
+// referenceID is shared by the lines of one event: the event's id if that is a
+// UUID, else one made of it; a cycle's is made of subscription, term start and cycle.
+func referenceID(c subscription.Charge) string {
+	if c.Change != nil {
+		if isUUID(c.Change.ID) {
+			return c.Change.ID
+		}
+		return uuid.NewSHA1(references, []byte(c.Change.ID)).String()
+	}
+	name := c.Term.SubscriptionID + "|" + c.Term.Span.Start.String() + "|" + c.Cycle.First.String()
+	return uuid.NewSHA1(references, []byte(name)).String()
+}
+
+func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
+
+// passThrough takes a charge that was rated elsewhere as it came, in the
+// partner's currency only.
+func (b *biller) passThrough(e Elsewhere) {
+	if !b.wanted(e.Month) {
+		return
+	}
+	refuse := func(code pricing.Code, reason string) {
+		b.exceptions(Exception{Severity: Error, Code: code, PartnerID: e.Line.Account.PartnerID, CustomerID: b.customer,
+			SubscriptionID: e.Line.SubscriptionID, Month: e.Month,
+			Message: e.Line.ChargeType + " of " + e.Line.OrderDate.String() + " rated elsewhere is not billed: " + reason})
+	}
+	payer, code := b.world.Payer(b.customer, e.Month)
+	switch {
+	case code != "":
+		refuse(code, "the customer or its partner is unknown")
+	case payer.Partner.ID != e.Line.Account.PartnerID:
+		refuse(pricing.UnknownPartner, "the customer belongs to partner "+payer.Partner.ID)
+	case payer.Partner.BillingCurrency != e.Line.Currency:
+		refuse(pricing.CurrencyMismatch, "it is in "+e.Line.Currency+", the invoice in "+payer.Partner.BillingCurrency)
+	default:
+		b.keep(e.Line, e.Month)
+	}
+}

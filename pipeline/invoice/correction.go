@@ -1,0 +1,85 @@
+package invoice
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// correctionCode marks a mirrored line in CreditReasonCode.
+const correctionCode = "Correction"
+
+// Issued is a line of a closed month, as its invoice has it.
+type Issued struct {
+	Line *Line
+	Row  int // data row of the invoice's CSV, 1 for the first
+}
+
+// name is how a correction calls an issued line.
+func (i Issued) name() string { return correctionOf(i.Line.InvoiceNumber, i.Row) }
+
+func correctionOf(invoice string, row int) string {
+	return jsonList("Correction of " + invoice + " line " + strconv.Itoa(row))
+}
+
+// corrections returns what makes issued lines the same as the desired ones: a
+// mirror for each issued line that the history no longer wants, and each wanted
+// line that was not issued. Issued + corrections = desired, to the cent.
+func corrections(issued []Issued, desired []*Line) []*Line {
+	reversed := make(map[string]bool)
+	for _, i := range issued {
+		if i.Line.CreditReasonCode == correctionCode {
+			reversed[i.Line.PriceAdjustment] = true
+		}
+	}
+	standing := make(map[string][]Issued)
+	for _, i := range issued {
+		if i.Line.CreditReasonCode != correctionCode && !reversed[i.name()] {
+			key := i.Line.identity()
+			standing[key] = append(standing[key], i)
+		}
+	}
+	var late []*Line
+	for _, line := range desired {
+		key := line.identity()
+		if same := standing[key]; len(same) > 0 {
+			standing[key] = same[1:]
+			continue
+		}
+		late = append(late, line)
+	}
+	var lines []*Line
+	for _, i := range issued { // in the order of the invoices
+		key := i.Line.identity()
+		if same := standing[key]; len(same) > 0 && same[0].Line == i.Line {
+			standing[key] = same[1:]
+			lines = append(lines, i.mirror())
+		}
+	}
+	return append(lines, late...)
+}
+
+// mirror returns the line that takes an issued one back: the same but for the
+// signs of its amounts and the reason.
+func (i Issued) mirror() *Line {
+	m := *i.Line
+	m.InvoiceNumber = ""
+	m.EffectiveUnitPrice = m.EffectiveUnitPrice.Neg()
+	m.Subtotal, m.TaxTotal, m.Total = -m.Subtotal, -m.TaxTotal, -m.Total
+	m.CreditReasonCode = correctionCode
+	m.PriceAdjustment = i.name()
+	m.Proof = &Proof{Corrects: fmt.Sprintf("%s line %d", i.Line.InvoiceNumber, i.Row)}
+	return &m
+}
+
+// identity is equal for two lines that bill the same: names and descriptions
+// may differ, what is owed and for what may not.
+func (l *Line) identity() string {
+	return strings.Join([]string{
+		l.Account.PartnerID, l.SubscriptionID, l.OrderDate.String(), l.ChargeType, l.Item.ProductID, l.Item.SkuID,
+		l.UnitPrice.String(), l.EffectiveUnitPrice.String(), l.BillableQuantity.String(),
+		strconv.FormatInt(l.Subtotal, 10), strconv.FormatInt(l.TaxTotal, 10), strconv.FormatInt(l.Total, 10), l.Currency,
+		l.PricingCurrency, l.ExchangeRate.String(), l.ChargeStart.String(), l.ChargeEnd.String(),
+		l.TermStart.String(), l.TermEnd.String(), l.Item.PromotionID, l.ReferenceID,
+	}, "\x00")
+}
