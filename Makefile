@@ -1,0 +1,55 @@
+# What people and CI run. `make` alone prints the list below.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+LINT := go tool -modfile=tools/go.mod golangci-lint
+
+# Where goroutines meet. The race detector makes everything several times slower,
+# and pure functions have no races.
+RACE ?= ./cmd/... ./jobs/... ./pipeline/bucket/...
+
+# How long each fuzz target runs, as go test -fuzztime takes it.
+FUZZTIME ?= 20s
+
+.PHONY: help build demo test race fmt fmt-check vet lint fuzz cover ci
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/calends
+	go build -trimpath -o bin/calends ./cmd/calends
+
+demo: ## Run the whole month on the demo company
+	go run ./cmd/calends demo
+
+test: ## Run all tests
+	go test ./...
+
+race: ## Run the concurrent packages' tests under the race detector, in random order
+	go test -race -short -shuffle=on $(RACE)
+
+fmt: ## Format the Go files and sort their imports
+	$(LINT) fmt
+
+fmt-check: ## Fail if a Go file is not formatted
+	@files=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 -r gofmt -l); \
+	if [ -n "$$files" ]; then printf 'not formatted (make fmt):\n%s\n' "$$files" >&2; exit 1; fi
+
+vet: ## Run go vet
+	go vet ./...
+
+lint: ## Run golangci-lint as tools/go.mod pins it (the first time builds it: minutes)
+	$(LINT) run ./...
+
+fuzz: ## Run every fuzz target for FUZZTIME (20s)
+	tools/fuzz $(FUZZTIME)
+
+cover: ## Measure the tests' coverage; coverage.html shows it line by line
+	go test -coverprofile=coverage.out ./...
+	go tool cover -html=coverage.out -o coverage.html
+	go tool cover -func=coverage.out | tail -1
+
+ci: ## Run what CI runs
+	.ci/run
