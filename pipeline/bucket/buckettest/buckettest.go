@@ -86,7 +86,7 @@ func checkReaders(t *testing.T, object bucket.Object, data string) {
 	if err != nil || string(got) != data {
 		t.Errorf("Read gave %d bytes and %v, want the %d written", len(got), err, len(data))
 	}
-	if n, err := object.ReadAt(make([]byte, 2), max(0, object.Size()-1)); err != io.EOF || int64(n) != min(1, object.Size()) {
+	if n, err := object.ReadAt(make([]byte, 2), max(0, object.Size()-1)); !errors.Is(err, io.EOF) || int64(n) != min(1, object.Size()) {
 		t.Errorf("ReadAt across the end = %d, %v; want %d, EOF", n, err, min(1, object.Size()))
 	}
 }
