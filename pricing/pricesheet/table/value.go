@@ -81,18 +81,15 @@ func parseDecimal(s []byte, exponent bool) (d decimal.Decimal, ok bool) {
 		if exp < -maxFraction || digits+exp > maxWhole {
 			return d, false
 		}
-		if negative {
-			mantissa = -mantissa
-		}
-		if exp > 0 && digits+exp <= 18 {
+		if digits+exp <= 18 {
+			if negative {
+				mantissa = -mantissa
+			}
 			for ; exp > 0; exp-- {
 				mantissa *= 10
 			}
-		}
-		if exp <= 0 {
 			return decimal.New(mantissa, int32(exp)), true
 		}
-		return decimal.New(mantissa, 0).Mul(decimal.New(1, int32(exp))).Truncate(0), true
 	}
 	return bigDecimal(plain, negative, exp)
 }
