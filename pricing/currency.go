@@ -1,5 +1,7 @@
 package pricing
 
+import "github.com/shopspring/decimal"
+
 // MinorDigits returns the number of decimals of a currency's minor unit in ISO
 // 4217: EUR 2, JPY 0, KWD 3. ok is false for a code that is no active currency.
 // The table is our own because the CLDR tables that libraries carry give other
@@ -26,4 +28,10 @@ func MinorDigits(code string) (digits int, ok bool) {
 		return 2, true
 	}
 	return 0, false
+}
+
+// FormatMinor prints an amount in minor units with exactly the currency's
+// digits: 112 with 2 digits is 1.12. Zero has no sign.
+func FormatMinor(units int64, digits int) string {
+	return decimal.New(units, -int32(digits)).StringFixed(int32(digits))
 }

@@ -82,3 +82,11 @@ type RateUse struct {
 	Month           pricing.Month
 	Rate            string
 }
+
+// Merge adds another sum.
+func (t *Totals) Merge(o Totals) {
+	t.Lines += o.Lines
+	t.Subtotal += o.Subtotal
+	t.TaxTotal += o.TaxTotal
+	t.Total += o.Total
+}

@@ -1,0 +1,201 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pricing"
+)
+
+// BillResult says what billing a month came to.
+type BillResult struct {
+	Month    string `json:"month"`
+	Revision int    `json:"revision"`
+	State    string `json:"state"`
+	// Written is false when the current revision holds the same already, and
+	// on a dry run.
+	Written bool `json:"written"`
+	DryRun  bool `json:"dryRun,omitempty"`
+	// Proved is set for a closed month that was computed again to the same bytes.
+	Proved        bool                    `json:"proved,omitempty"`
+	Invoices      []ledger.InvoiceSummary `json:"invoices"`
+	Subscriptions ledger.Subscriptions    `json:"subscriptions"`
+	Errors        int                     `json:"errors"`
+	Warnings      int                     `json:"warnings"`
+	// Differences are against the revision before, by partner and cause: on a
+	// dry run, and where a closed month comes out otherwise.
+	Differences []Difference `json:"differences,omitempty"`
+	// Exceptions stand in exceptions.csv too.
+	Exceptions []ExceptionEntry `json:"exceptions"`
+}
+
+// ExceptionEntry is an exception as jobs report it.
+type ExceptionEntry struct {
+	Severity       string `json:"severity"`
+	Code           string `json:"code"`
+	PartnerID      string `json:"partnerId,omitempty"`
+	CustomerID     string `json:"customerId,omitempty"`
+	SubscriptionID string `json:"subscriptionId,omitempty"`
+	EventID        string `json:"eventId,omitempty"`
+	Message        string `json:"message"`
+}
+
+// Open reports whether the result leaves something for a person to look at.
+func (r BillResult) Open() bool {
+	return r.Errors > 0 || r.State == string(ledger.Closed) && len(r.Differences) > 0
+}
+
+// Bill computes a month and writes its next draft, unless the current one is
+// the same. A dry run writes nothing and lists the differences. A closed month
+// is computed again from what it knew, to prove that it comes out the same.
+func (e Env) Bill(ctx context.Context, month pricing.Month, dryRun bool) (result BillResult, err error) {
+	job := func() error {
+		at, err := e.snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		if err := at.billable(month); err != nil {
+			return err
+		}
+		if known, ok := at.month(month); ok && known.Current.State == ledger.Closed {
+			result, err = e.prove(ctx, at, known)
+			return err
+		}
+		c, err := e.compute(ctx, at, month, false)
+		if err != nil {
+			return fmt.Errorf("bill %s: %w", month, err)
+		}
+		prints, err := c.fingerprint()
+		if err != nil {
+			return fmt.Errorf("bill %s: %w", month, err)
+		}
+		known, _ := at.month(month)
+		result = c.result(known)
+		switch {
+		case known.Current.Fingerprint == prints.sum:
+			return nil
+		case dryRun:
+			result.DryRun = true
+			result.Differences, err = e.differences(ctx, known, c)
+			return err
+		}
+		manifest, err := e.publish(ctx, at, c, prints, ledger.Draft, "")
+		if err != nil {
+			return fmt.Errorf("bill %s: %w", month, err)
+		}
+		result.Revision, result.State, result.Written = manifest.Revision, string(manifest.State), true
+		return nil
+	}
+	if dryRun {
+		return result, job()
+	}
+	err = e.locked(ctx, job)
+	return result, err
+}
+
+// billable refuses months that no run can bill.
+func (s snapshot) billable(month pricing.Month) error {
+	if len(s.inputs) == 0 {
+		return fmt.Errorf("bill %s: %w: the bucket is empty; take files in first, with: calends ingest", month, ErrMissing)
+	}
+	if books := ledger.Books(s.closes); books.Begun && month < books.Begin {
+		return fmt.Errorf("bill %s: %w: the books begin with %s, the first month that was closed; earlier ones were issued elsewhere", month, ErrUsage, books.Begin)
+	}
+	return nil
+}
+
+func (c *computed) result(known ledger.Month) BillResult {
+	r := BillResult{
+		Month: c.month.String(), Revision: known.Current.Revision, State: string(ledger.Draft),
+		Subscriptions: ledger.Subscriptions{Billed: c.count.Billed, Parked: c.count.Parked, Ended: c.count.Ended},
+		Invoices:      []ledger.InvoiceSummary{}, Exceptions: []ExceptionEntry{},
+	}
+	for _, inv := range c.invoices {
+		amount := func(units int64) string { return pricing.FormatMinor(units, inv.MinorDigits) }
+		r.Invoices = append(r.Invoices, ledger.InvoiceSummary{PartnerID: inv.PartnerID, Number: inv.Number, Currency: inv.Currency,
+			Lines: inv.Totals.Lines, Subtotal: amount(inv.Totals.Subtotal), TaxTotal: amount(inv.Totals.TaxTotal), Total: amount(inv.Totals.Total)})
+	}
+	counts := countExceptions(c.exceptions)
+	r.Errors, r.Warnings = counts.Errors, counts.Warnings
+	for _, x := range c.exceptions {
+		r.Exceptions = append(r.Exceptions, ExceptionEntry{string(x.Severity), string(x.Code), x.PartnerID, x.CustomerID, x.SubscriptionID, x.EventID, x.Message})
+	}
+	return r
+}
+
+// prove computes a closed month from what its close knew. It writes nothing.
+func (e Env) prove(ctx context.Context, at snapshot, known ledger.Month) (BillResult, error) {
+	past, err := at.before(known)
+	if err != nil {
+		return BillResult{}, err
+	}
+	proving := e
+	recorded, err := ledger.Closes([]ledger.Month{known})
+	if err != nil {
+		return BillResult{}, err
+	}
+	proving.Policies = recorded[0].PolicyOf(e.Policies)
+	c, err := proving.compute(ctx, past, known.Month, true)
+	if err != nil {
+		return BillResult{}, fmt.Errorf("prove %s: %w", known.Month, err)
+	}
+	prints, err := c.fingerprint()
+	if err != nil {
+		return BillResult{}, fmt.Errorf("prove %s: %w", known.Month, err)
+	}
+	result := c.result(known)
+	result.State = string(ledger.Closed)
+	if prints.sum == known.Current.Fingerprint {
+		result.Proved = true
+		return result, nil
+	}
+	if result.Differences, err = e.differences(ctx, known, c); err != nil {
+		return BillResult{}, err
+	}
+	if len(result.Differences) == 0 {
+		result.Differences = append(result.Differences, Difference{Cause: "exceptions or headers differ, no line does"})
+	}
+	return result, nil
+}
+
+// Difference totals what one cause changes for one partner.
+type Difference struct {
+	PartnerID string `json:"partnerId"`
+	Cause     string `json:"cause"`
+	Lines     int    `json:"lines"`
+	Currency  string `json:"currency"`
+	Before    string `json:"before"` // Total of the lines as the current revision has them
+	After     string `json:"after"`
+	Change    string `json:"change"`
+}
+
+// differences compares what was computed with the current revision.
+func (e Env) differences(ctx context.Context, known ledger.Month, c *computed) ([]Difference, error) {
+	after := make(map[string]partnerInvoice)
+	ids := make(map[string]bool)
+	for _, inv := range c.invoices {
+		after[inv.PartnerID] = inv
+		ids[inv.PartnerID] = true
+	}
+	for _, inv := range known.Current.Invoices {
+		ids[inv.PartnerID] = true
+	}
+	var all []Difference
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		before, err := e.readCurrent(ctx, known, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range invoice.Compare(before, after[id].lines) {
+			digits, _ := pricing.MinorDigits(d.Currency)
+			all = append(all, Difference{PartnerID: id, Cause: d.Cause, Lines: d.Lines, Currency: d.Currency,
+				Before: pricing.FormatMinor(d.Before, digits), After: pricing.FormatMinor(d.After, digits),
+				Change: pricing.FormatMinor(d.After-d.Before, digits)})
+		}
+	}
+	return all, nil
+}

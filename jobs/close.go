@@ -1,0 +1,122 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pricing"
+)
+
+// Close bills the month, numbers its invoices and freezes it. The month must be
+// the next of the books, be over, and have nothing parked or missing; accept is
+// the reason why it closes all the same. Closing a closed month again does nothing.
+func (e Env) Close(ctx context.Context, month pricing.Month, accept string) (result BillResult, err error) {
+	err = e.locked(ctx, func() error {
+		at, err := e.snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		if err := at.billable(month); err != nil {
+			return err
+		}
+		if known, ok := at.month(month); ok && known.Current.State == ledger.Closed {
+			result = closedResult(known)
+			return nil
+		}
+		if books := ledger.Books(at.closes); books.Begun && month != books.Closed+1 {
+			return fmt.Errorf("close %s: %w: months close in order, the next is %s", month, ErrUsage, books.Closed+1)
+		}
+		c, err := e.compute(ctx, at, month, true)
+		if err != nil {
+			return fmt.Errorf("close %s: %w", month, err)
+		}
+		known, _ := at.month(month)
+		result = c.result(known)
+		if holds := e.holds(c); len(holds) > 0 && accept == "" {
+			return &HeldError{Month: month, Reasons: holds, Missing: hasMissing(c)}
+		}
+		prints, err := c.fingerprint()
+		if err != nil {
+			return fmt.Errorf("close %s: %w", month, err)
+		}
+		manifest, err := e.publish(ctx, at, c, prints, ledger.Closed, accept)
+		if err != nil {
+			return fmt.Errorf("close %s: %w", month, err)
+		}
+		result.Revision, result.State, result.Written = manifest.Revision, string(manifest.State), true
+		return nil
+	})
+	return result, err
+}
+
+func closedResult(known ledger.Month) BillResult {
+	m := known.Current
+	return BillResult{Month: m.Month, Revision: m.Revision, State: string(m.State), Invoices: m.Invoices,
+		Subscriptions: m.Subscriptions, Errors: m.Exceptions.Errors, Warnings: m.Exceptions.Warnings, Exceptions: []ExceptionEntry{}}
+}
+
+// HeldError says why a month was not closed.
+type HeldError struct {
+	Month   pricing.Month
+	Reasons []string
+	// Missing is set when an input would lift the hold.
+	Missing bool
+}
+
+func (h *HeldError) Error() string {
+	text := fmt.Sprintf("close %s: %s:", h.Month, ErrHeld)
+	for _, r := range h.Reasons {
+		text += "\n  " + r
+	}
+	return text + "\nmend it, or close all the same with --accept REASON"
+}
+
+// Unwrap makes the class known to errors.Is.
+func (h *HeldError) Unwrap() []error {
+	if h.Missing {
+		return []error{ErrHeld, ErrMissing}
+	}
+	return []error{ErrHeld}
+}
+
+// missing are the codes of what is not billed for want of an input.
+var missing = map[pricing.Code]bool{
+	pricing.PriceNotFound: true, pricing.PriceAmbiguous: true, pricing.FXRateNotFound: true,
+	pricing.UnknownCustomer: true, pricing.UnknownPartner: true,
+}
+
+func hasMissing(c *computed) bool {
+	for _, x := range c.exceptions {
+		if missing[x.Code] {
+			return true
+		}
+	}
+	return false
+}
+
+// holds lists what keeps the month from closing.
+func (e Env) holds(c *computed) []string {
+	var reasons []string
+	if last := c.month.Last(); e.Today <= last {
+		reasons = append(reasons, fmt.Sprintf("the month is not over: today is %s, its last day %s", e.Today, last))
+	}
+	if c.count.Parked > 0 {
+		reasons = append(reasons, fmt.Sprintf("%d subscriptions are parked: they have no price", c.count.Parked))
+	}
+	byCode := make(map[pricing.Code]int)
+	var codes []pricing.Code
+	for _, x := range c.exceptions {
+		if x.Severity == invoice.Error && missing[x.Code] {
+			if byCode[x.Code] == 0 {
+				codes = append(codes, x.Code)
+			}
+			byCode[x.Code]++
+		}
+	}
+	for _, code := range codes {
+		reasons = append(reasons, fmt.Sprintf("%d exceptions %s: see exceptions.csv of the draft", byCode[code], code))
+	}
+	return reasons
+}

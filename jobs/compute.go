@@ -1,0 +1,455 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/calends/calends/exports"
+	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pipeline/subscription"
+	"github.com/calends/calends/pricing"
+)
+
+// computed is a month as the ledger wants it, before any file is written.
+type computed struct {
+	month      pricing.Month
+	invoices   []partnerInvoice // in PartnerId order
+	exceptions []invoice.Exception
+	count      subscription.Count
+	locks      []ledger.Lock
+	policies   map[string]invoice.Policies
+}
+
+type partnerInvoice struct {
+	*invoice.Invoice
+	lines []*invoice.Line
+}
+
+// shardSize is how many changes a shard has at least: a shard is a run of whole
+// customers in id order, so its borders come from the data alone.
+const shardSize = 4096
+
+type shard struct {
+	number    int
+	customers []invoice.Customer
+}
+
+type shardResult struct {
+	outcomes []invoice.Outcome
+	err      error
+}
+
+// compute bills every customer for the month. With number, invoices get their
+// numbers, as closing gives them.
+func (e Env) compute(ctx context.Context, at snapshot, month pricing.Month, number bool) (*computed, error) {
+	l := e.ledger()
+	catalog, err := l.Load(ctx, at.inputs, at.closes, e.Policies)
+	if err != nil {
+		return nil, err
+	}
+	books := ledger.Books(at.closes)
+	m := &merged{month: month, books: books, catalog: catalog, stale: make(map[invoice.StaleSheet]bool)}
+	issued := make(map[string][]invoice.Issued)
+	if books.FirstOpen(month) {
+		if issued, m.published, err = e.readIssued(ctx, at); err != nil {
+			return nil, err
+		}
+	}
+	elsewhere, err := e.readElsewhere(ctx, at, month)
+	if err != nil {
+		return nil, err
+	}
+	source := customers(l.Histories(ctx, at.inputs), elsewhere, issued)
+	if err := e.billShards(ctx, catalog, books, month, source, changeCount(at.inputs), m.add); err != nil {
+		return nil, err
+	}
+	return m.finish(number)
+}
+
+func changeCount(inputs []ledger.Input) (n int64) {
+	for _, in := range inputs {
+		if in.Kind == ledger.Changes {
+			n += in.Records
+		}
+	}
+	return n
+}
+
+// billShards bills shards on all workers and hands their outcomes on in the
+// order of the customers.
+func (e Env) billShards(parent context.Context, world invoice.World, books invoice.Books, month pricing.Month,
+	source iter.Seq2[invoice.Customer, error], total int64, take func(string, invoice.Outcome) error) error {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	workers := max(1, e.Workers)
+	type job struct {
+		shard  shard
+		result chan shardResult
+	}
+	work := make(chan job)
+	ordered := make(chan job, 2*workers) // bounds how many shards are in memory
+	var wait sync.WaitGroup
+	for range workers {
+		wait.Go(func() {
+			for j := range work {
+				j.result <- bill(ctx, world, books, month, j.shard)
+			}
+		})
+	}
+	var readErr error
+	wait.Go(func() {
+		defer close(ordered)
+		defer close(work)
+		readErr = shards(source, func(s shard) bool {
+			j := job{s, make(chan shardResult, 1)}
+			select {
+			case ordered <- j:
+			case <-ctx.Done():
+				return false
+			}
+			select {
+			case work <- j:
+				return true
+			case <-ctx.Done():
+				j.result <- shardResult{err: ctx.Err()}
+				return false
+			}
+		})
+	})
+	var done int64
+	var err error
+	for j := range ordered {
+		result := <-j.result
+		if err == nil {
+			err = result.err
+		}
+		for i, c := range j.shard.customers {
+			if err != nil {
+				break
+			}
+			done += int64(len(c.Changes))
+			err = take(c.ID, result.outcomes[i])
+		}
+		if err != nil {
+			cancel()
+			continue // drain, so that everyone who waits gets home
+		}
+		e.progress("bill "+month.String(), done, total)
+	}
+	wait.Wait()
+	if err == nil {
+		err = readErr
+	}
+	if err == nil {
+		err = parent.Err() // stopped between two shards: what is here is not all
+	}
+	return err
+}
+
+func bill(ctx context.Context, world invoice.World, books invoice.Books, month pricing.Month, s shard) (r shardResult) {
+	for _, c := range s.customers {
+		if err := ctx.Err(); err != nil {
+			return shardResult{err: err}
+		}
+		outcome, err := invoice.Bill(world, books, month, c)
+		if err != nil {
+			return shardResult{err: err}
+		}
+		r.outcomes = append(r.outcomes, outcome)
+	}
+	return r
+}
+
+// shards groups customers.
+func shards(source iter.Seq2[invoice.Customer, error], yield func(shard) bool) error {
+	var s shard
+	size := 0
+	for c, err := range source {
+		if err != nil {
+			return err
+		}
+		s.customers = append(s.customers, c)
+		size += 1 + len(c.Changes) + len(c.Issued) + len(c.Elsewhere)
+		if size >= shardSize {
+			if !yield(s) {
+				return nil
+			}
+			s = shard{number: s.number + 1}
+			size = 0
+		}
+	}
+	if len(s.customers) > 0 {
+		yield(s)
+	}
+	return nil
+}
+
+// customers joins what came in for each customer, in id order. It consumes the maps.
+func customers(histories iter.Seq2[ledger.History, error], elsewhere map[string][]invoice.Elsewhere, issued map[string][]invoice.Issued) iter.Seq2[invoice.Customer, error] {
+	return func(yield func(invoice.Customer, error) bool) {
+		var others []string
+		for id := range elsewhere {
+			others = append(others, id)
+		}
+		for id := range issued {
+			if _, both := elsewhere[id]; !both {
+				others = append(others, id)
+			}
+		}
+		slices.Sort(others)
+		customer := func(id string, h ledger.History) invoice.Customer {
+			return invoice.Customer{ID: id, Changes: h.Changes, Conflicts: h.Conflicts, Elsewhere: elsewhere[id], Issued: issued[id]}
+		}
+		for h, err := range histories {
+			if err != nil {
+				yield(invoice.Customer{}, err)
+				return
+			}
+			for len(others) > 0 && others[0] < h.CustomerID {
+				if !yield(customer(others[0], ledger.History{}), nil) {
+					return
+				}
+				others = others[1:]
+			}
+			if len(others) > 0 && others[0] == h.CustomerID {
+				others = others[1:]
+			}
+			if !yield(customer(h.CustomerID, h), nil) {
+				return
+			}
+		}
+		for _, id := range others {
+			if !yield(customer(id, ledger.History{}), nil) {
+				return
+			}
+		}
+	}
+}
+
+// merged collects outcomes in customer order.
+type merged struct {
+	month     pricing.Month
+	books     invoice.Books
+	catalog   *ledger.Catalog
+	published map[exceptionKey]bool // exceptions of closed months
+	stale     map[invoice.StaleSheet]bool
+	partners  map[string][]*invoice.Line
+	out       computed
+}
+
+type exceptionKey struct {
+	code                          pricing.Code
+	customer, subscription, event string
+}
+
+func keyOf(x invoice.Exception) exceptionKey {
+	return exceptionKey{x.Code, x.CustomerID, x.SubscriptionID, x.EventID}
+}
+
+func (m *merged) add(customer string, o invoice.Outcome) error {
+	for _, x := range o.Exceptions {
+		if x.Month < m.month {
+			// It stands in a closed month. What that month published is
+			// known; what a late arrival brought is news of this one.
+			if m.published[keyOf(x)] {
+				continue
+			}
+			x.Month = m.month
+		}
+		m.out.exceptions = append(m.out.exceptions, x)
+	}
+	if m.partners == nil {
+		m.partners = make(map[string][]*invoice.Line)
+	}
+	for _, line := range o.Lines {
+		id := line.Account.PartnerID
+		m.partners[id] = append(m.partners[id], line)
+	}
+	for _, s := range o.Stale {
+		m.stale[s] = true
+	}
+	for _, k := range o.Locks {
+		m.out.locks = append(m.out.locks, ledger.Lock{CustomerID: k.CustomerID, Key: k.Key, Lock: k.Lock})
+	}
+	m.out.count.Add(o.Count)
+	return nil
+}
+
+// finish consolidates the lines by partner.
+func (m *merged) finish(number bool) (*computed, error) {
+	m.out.month = m.month
+	m.out.policies = make(map[string]invoice.Policies)
+	for id := range m.catalog.Partners {
+		m.out.policies[id] = ledger.PolicyNames(m.catalog.PoliciesIn(id, m.month))
+	}
+	for s := range m.stale {
+		m.out.exceptions = append(m.out.exceptions, invoice.Exception{Severity: invoice.Warning, Code: pricing.PriceListStale, Month: m.month,
+			Message: fmt.Sprintf("market %s has no price sheet for %s: that of %s governs", s.Market, s.Month, s.Governs)})
+	}
+	var ids []string
+	for id := range m.partners {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		partner, ok := m.catalog.PartnerIn(id, m.month)
+		if !ok {
+			return nil, fmt.Errorf("partner %s has lines in %s but was never taken in", id, m.month)
+		}
+		lines := m.ofCurrency(partner.BillingCurrency, m.partners[id])
+		if len(lines) == 0 {
+			continue
+		}
+		inv, err := invoice.Consolidate(m.month, partner, m.out.policies[id], lines)
+		if err != nil {
+			return nil, err
+		}
+		if number {
+			inv.Number = invoice.Number(m.month, len(m.out.invoices)+1)
+			for _, line := range lines {
+				line.InvoiceNumber = inv.Number
+			}
+		}
+		m.out.invoices = append(m.out.invoices, partnerInvoice{inv, lines})
+	}
+	slices.SortStableFunc(m.out.exceptions, func(a, b invoice.Exception) int {
+		return strings.Compare(a.PartnerID+"\x00"+a.CustomerID, b.PartnerID+"\x00"+b.CustomerID)
+	})
+	return &m.out, nil
+}
+
+// ofCurrency refuses lines of another currency than the invoice's: corrections
+// of months that were billed before the partner changed its currency.
+func (m *merged) ofCurrency(currency string, lines []*invoice.Line) []*invoice.Line {
+	kept := lines[:0:0]
+	for _, l := range lines {
+		if l.Currency == currency {
+			kept = append(kept, l)
+			continue
+		}
+		m.out.exceptions = append(m.out.exceptions, invoice.Exception{Severity: invoice.Error, Code: pricing.CurrencyMismatch,
+			PartnerID: l.Account.PartnerID, CustomerID: l.Account.CustomerID, SubscriptionID: l.SubscriptionID, Month: m.month,
+			Message: fmt.Sprintf("%s of %s is not billed: it is in %s, the invoice in %s", l.ChargeType, l.OrderDate, l.Currency, currency)})
+	}
+	return kept
+}
+
+// readIssued reads the lines of all closed months by customer, and which
+// exceptions they published.
+func (e Env) readIssued(ctx context.Context, at snapshot) (map[string][]invoice.Issued, map[exceptionKey]bool, error) {
+	issued := make(map[string][]invoice.Issued)
+	published := make(map[exceptionKey]bool)
+	for _, m := range at.months {
+		if !ledger.Books(at.closes).IsClosed(m.Month) {
+			continue
+		}
+		prefix := ledger.RevisionPrefix(m.Month, m.Current.Revision)
+		for _, inv := range m.Current.Invoices {
+			row := 0
+			err := e.readLines(ctx, prefix+partnerFile(inv.PartnerID, csvName), func(l *invoice.Line) {
+				row++
+				id := l.Account.CustomerID
+				issued[id] = append(issued[id], invoice.Issued{Line: l, Row: row})
+			})
+			if err != nil {
+				return nil, nil, err
+			}
+		}
+		exceptions, err := e.readExceptions(ctx, m)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, x := range exceptions {
+			published[keyOf(x)] = true
+		}
+	}
+	return issued, published, nil
+}
+
+func (e Env) readExceptions(ctx context.Context, m ledger.Month) ([]invoice.Exception, error) {
+	key := ledger.RevisionPrefix(m.Month, m.Current.Revision) + exceptionsName
+	data, err := bucket.ReadAll(ctx, e.Bucket, key)
+	if err != nil {
+		return nil, err
+	}
+	exceptions, err := exports.ReadExceptions(bytes.NewReader(data), m.Month)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return exceptions, nil
+}
+
+// readLines reads a reconciliation file of the bucket.
+func (e Env) readLines(ctx context.Context, key string, each func(*invoice.Line)) (err error) {
+	object, err := e.Bucket.Open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, object.Close()) }()
+	for line, err := range exports.ReadLines(io.Reader(object)) {
+		if err != nil {
+			return fmt.Errorf("read %s: %w", key, err)
+		}
+		each(line)
+	}
+	return nil
+}
+
+// readElsewhere reads the charges rated elsewhere, by customer: of the month,
+// and of closed ones where their corrections belong to it. Of two files with
+// one partner and invoice number the later counts.
+func (e Env) readElsewhere(ctx context.Context, at snapshot, month pricing.Month) (map[string][]invoice.Elsewhere, error) {
+	books := ledger.Books(at.closes)
+	type document struct {
+		month           pricing.Month
+		partner, number string
+	}
+	latest := make(map[document]int64)
+	byInput := make(map[int64][]invoice.Elsewhere)
+	var order []int64
+	for _, in := range at.inputs {
+		if in.Kind != ledger.Charges {
+			continue
+		}
+		of, err := pricing.ParseMonth(in.Month)
+		if err != nil {
+			return nil, fmt.Errorf("input %d: %w", in.Number, err)
+		}
+		if of != month && !(books.FirstOpen(month) && books.IsClosed(of)) {
+			continue
+		}
+		order = append(order, in.Number)
+		for _, o := range in.Objects {
+			err := e.readLines(ctx, o.Key, func(l *invoice.Line) {
+				byInput[in.Number] = append(byInput[in.Number], invoice.Elsewhere{Line: l, Month: of})
+				latest[document{of, l.Account.PartnerID, l.InvoiceNumber}] = in.Number
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	charges := make(map[string][]invoice.Elsewhere)
+	for _, number := range order {
+		for _, c := range byInput[number] {
+			if latest[document{c.Month, c.Line.Account.PartnerID, c.Line.InvoiceNumber}] != number {
+				continue
+			}
+			line := *c.Line
+			line.InvoiceNumber = "" // Microsoft's; ours comes at close
+			c.Line = &line
+			id := line.Account.CustomerID
+			charges[id] = append(charges[id], c)
+		}
+	}
+	return charges, nil
+}

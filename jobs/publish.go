@@ -1,0 +1,307 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/calends/calends/exports"
+	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pricing"
+)
+
+// The files of a revision.
+const (
+	csvName        = "reconciliation.csv"
+	parquetName    = "reconciliation.parquet"
+	workbookName   = "reconciliation.xlsx"
+	invoiceName    = "invoice.json"
+	exceptionsName = "exceptions.csv"
+)
+
+// partnerFile is the path of a partner's file below the revision's folder.
+func partnerFile(partnerID, name string) string {
+	return "partner=" + bucket.Segment(partnerID) + "/" + name
+}
+
+// fingerprint is equal for equal results: the lines, headers and exceptions of
+// a month, whatever program version computed them. CSVs are by partner.
+type fingerprint struct {
+	sum  string
+	csvs map[string]string
+}
+
+func (c *computed) fingerprint() (fingerprint, error) {
+	f := fingerprint{csvs: make(map[string]string)}
+	all := sha256.New()
+	for _, inv := range c.invoices {
+		hash := sha256.New()
+		if err := encodeAll(exports.NewCSV(hash), inv.lines); err != nil {
+			return f, fmt.Errorf("partner %s: %w", inv.PartnerID, err)
+		}
+		f.csvs[inv.PartnerID] = hex.EncodeToString(hash.Sum(nil))
+		fmt.Fprintf(all, "%s\n%s\n", inv.PartnerID, f.csvs[inv.PartnerID])
+		if err := exports.WriteInvoice(all, inv.Invoice, exports.Provenance{}); err != nil {
+			return f, fmt.Errorf("partner %s: %w", inv.PartnerID, err)
+		}
+	}
+	if err := exports.WriteExceptions(all, c.exceptions); err != nil {
+		return f, err
+	}
+	f.sum = hex.EncodeToString(all.Sum(nil))
+	return f, nil
+}
+
+// encoder is what all writers of lines have in common.
+type encoder interface {
+	Encode(*invoice.Line) error
+	Close() error
+}
+
+func encodeAll(e encoder, lines []*invoice.Line) error {
+	for _, l := range lines {
+		if err := e.Encode(l); err != nil {
+			return err
+		}
+	}
+	return e.Close()
+}
+
+// publication writes one revision: data first, manifest last.
+type publication struct {
+	env      Env
+	computed *computed
+	prints   fingerprint
+	manifest ledger.Manifest
+	prefix   string
+}
+
+// publish writes the month's next revision and returns its manifest. What an
+// interrupted run left of it is finished if it is the same, else passed over.
+func (e Env) publish(ctx context.Context, at snapshot, c *computed, prints fingerprint, state ledger.State, accepted string) (ledger.Manifest, error) {
+	known, _ := at.month(c.month)
+	next := known.Current.Revision + 1
+	for {
+		p := publication{env: e, computed: c, prints: prints, prefix: ledger.RevisionPrefix(c.month, next)}
+		p.manifest = ledger.Manifest{
+			Month: c.month.String(), Revision: next, State: state, Software: e.Version, Accepted: accepted, Fingerprint: prints.sum,
+			Subscriptions: ledger.Subscriptions{Billed: c.count.Billed, Parked: c.count.Parked, Ended: c.count.Ended},
+			Policies:      c.policies,
+			Exceptions:    countExceptions(c.exceptions),
+			Inputs:        []ledger.InputRef{}, Invoices: []ledger.InvoiceSummary{},
+		}
+		for _, in := range at.inputs {
+			p.manifest.Inputs = append(p.manifest.Inputs, ledger.InputRef{Number: in.Number, Kind: in.Kind, Name: in.Name, SHA256: in.SHA256})
+		}
+		err := p.write(ctx)
+		if err == nil {
+			return p.manifest, nil
+		}
+		if !ledger.IsConflict(err) {
+			return ledger.Manifest{}, fmt.Errorf("write %s revision %d: %w", c.month, next, err)
+		}
+		above, err := e.ledger().NextRevision(ctx, c.month)
+		if err != nil {
+			return ledger.Manifest{}, err
+		}
+		if above <= next {
+			return ledger.Manifest{}, fmt.Errorf("write %s revision %d: %w", c.month, next, bucket.ErrConflict)
+		}
+		next = above
+	}
+}
+
+func countExceptions(exceptions []invoice.Exception) (n ledger.ExceptionCounts) {
+	for _, x := range exceptions {
+		if x.Severity == invoice.Error {
+			n.Errors++
+		} else {
+			n.Warnings++
+		}
+	}
+	return n
+}
+
+func (p *publication) write(ctx context.Context) error {
+	if err := p.leftovers(ctx); err != nil {
+		return err
+	}
+	for i, inv := range p.computed.invoices {
+		p.env.progress("write "+p.computed.month.String(), int64(i), int64(len(p.computed.invoices)))
+		if err := p.writeInvoice(ctx, inv); err != nil {
+			return fmt.Errorf("partner %s: %w", inv.PartnerID, err)
+		}
+	}
+	p.env.progress("write "+p.computed.month.String(), int64(len(p.computed.invoices)), int64(len(p.computed.invoices)))
+	if err := p.file(ctx, exceptionsName, func(w io.Writer) error { return exports.WriteExceptions(w, p.computed.exceptions) }); err != nil {
+		return err
+	}
+	if p.manifest.State == ledger.Closed && len(p.computed.locks) > 0 {
+		locks, err := p.env.ledger().PutLocks(ctx, p.computed.locks)
+		if err != nil {
+			return fmt.Errorf("locks: %w", err)
+		}
+		p.manifest.Locks = append(p.manifest.Locks, locks)
+	}
+	return p.env.ledger().PutManifest(ctx, p.computed.month, p.manifest)
+}
+
+// leftovers finds files of an interrupted run that this one would not write.
+func (p *publication) leftovers(ctx context.Context) error {
+	ours := map[string]bool{p.prefix + exceptionsName: true}
+	for _, inv := range p.computed.invoices {
+		for _, name := range []string{csvName, parquetName, workbookName, invoiceName} {
+			ours[p.prefix+partnerFile(inv.PartnerID, name)] = true
+		}
+	}
+	for info, err := range p.env.Bucket.List(ctx, p.prefix) {
+		if err != nil {
+			return err
+		}
+		if !ours[info.Key] {
+			return fmt.Errorf("%w: an interrupted run left %s", bucket.ErrConflict, info.Key)
+		}
+	}
+	return nil
+}
+
+// file writes one file and enters it in the manifest.
+func (p *publication) file(ctx context.Context, path string, write func(io.Writer) error) error {
+	w, err := bucket.CreateSame(ctx, p.env.Bucket, p.prefix+path)
+	if err != nil {
+		return err
+	}
+	if err := write(w); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", path, err), w.Abort())
+	}
+	if err := w.Commit(); err != nil {
+		return err
+	}
+	p.manifest.Files = append(p.manifest.Files, ledger.File{Path: path, Size: w.Size(), SHA256: w.SHA256()})
+	return nil
+}
+
+// lastFile is the one that file entered last.
+func (p *publication) lastFile() ledger.File { return p.manifest.Files[len(p.manifest.Files)-1] }
+
+func (p *publication) writeInvoice(ctx context.Context, inv partnerInvoice) error {
+	path := func(name string) string { return partnerFile(inv.PartnerID, name) }
+	csvHash := p.prints.csvs[inv.PartnerID]
+	provenance := exports.Provenance{SoftwareVersion: p.env.Version}
+
+	var csv *exports.CSV
+	err := p.file(ctx, path(csvName), func(w io.Writer) error {
+		csv = exports.NewCSV(w)
+		return encodeAll(csv, inv.lines)
+	})
+	if err != nil {
+		return err
+	}
+	if p.lastFile().SHA256 != csvHash {
+		return fmt.Errorf("%s: two encodings of the same lines differ", csvName)
+	}
+	provenance.Controls = append(provenance.Controls, exports.Control{File: csvName, SHA256: csvHash, Totals: csv.Totals()})
+
+	var parquet *exports.Parquet
+	err = p.file(ctx, path(parquetName), func(w io.Writer) (err error) {
+		if parquet, err = exports.NewParquet(w, inv.Currency); err != nil {
+			return err
+		}
+		return encodeAll(parquet, inv.lines)
+	})
+	if err != nil {
+		return err
+	}
+	provenance.Controls = append(provenance.Controls, exports.Control{File: parquetName, SHA256: p.lastFile().SHA256, Totals: parquet.Totals()})
+
+	err = p.file(ctx, path(workbookName), func(w io.Writer) error {
+		book, err := exports.NewWorkbook(w, exports.WorkbookInfo{Invoice: inv.Invoice, Version: p.env.Version, CSVSHA256: csvHash,
+			Exceptions: ofPartner(p.computed.exceptions, inv.PartnerID)})
+		if err != nil {
+			return err
+		}
+		return encodeAll(book, inv.lines)
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.control(ctx, inv, provenance); err != nil {
+		return err
+	}
+	err = p.file(ctx, path(invoiceName), func(w io.Writer) error { return exports.WriteInvoice(w, inv.Invoice, provenance) })
+	if err != nil {
+		return err
+	}
+	amount := func(units int64) string { return pricing.FormatMinor(units, inv.MinorDigits) }
+	p.manifest.Invoices = append(p.manifest.Invoices, ledger.InvoiceSummary{
+		PartnerID: inv.PartnerID, Number: inv.Number, Currency: inv.Currency, Lines: inv.Totals.Lines,
+		Subtotal: amount(inv.Totals.Subtotal), TaxTotal: amount(inv.Totals.TaxTotal), Total: amount(inv.Totals.Total),
+	})
+	return nil
+}
+
+// control adds up the CSV as it lies in the bucket, the sections and the
+// customers: all must give the invoice's total, or nothing is published.
+func (p *publication) control(ctx context.Context, inv partnerInvoice, provenance exports.Provenance) error {
+	var read, bySection, byCustomer invoice.Totals
+	err := p.env.readLines(ctx, p.prefix+partnerFile(inv.PartnerID, csvName), read.Add)
+	if err != nil {
+		return err
+	}
+	for _, s := range inv.Sections {
+		bySection.Merge(s.Totals)
+	}
+	for _, c := range inv.Customers {
+		byCustomer.Merge(c.Totals)
+	}
+	legs := map[string]invoice.Totals{csvName + " read back": read, "sections": bySection, "customers": byCustomer}
+	for _, c := range provenance.Controls {
+		legs[c.File] = c.Totals
+	}
+	for name, totals := range legs {
+		if totals != inv.Totals {
+			return fmt.Errorf("control totals: %s gives %+v, the invoice %+v", name, totals, inv.Totals)
+		}
+	}
+	return nil
+}
+
+// ofPartner returns the exceptions that a partner may see.
+func ofPartner(exceptions []invoice.Exception, partnerID string) []invoice.Exception {
+	var own []invoice.Exception
+	for _, x := range exceptions {
+		if x.PartnerID == partnerID {
+			own = append(own, x)
+		}
+	}
+	return own
+}
+
+// readCurrent reads a partner's lines of a revision's CSV, nil where it has none.
+func (e Env) readCurrent(ctx context.Context, m ledger.Month, partnerID string) ([]*invoice.Line, error) {
+	for _, inv := range m.Current.Invoices {
+		if inv.PartnerID != partnerID {
+			continue
+		}
+		var lines []*invoice.Line
+		key := ledger.RevisionPrefix(m.Month, m.Current.Revision) + partnerFile(partnerID, csvName)
+		err := e.readLines(ctx, key, func(l *invoice.Line) { lines = append(lines, l) })
+		return lines, err
+	}
+	return nil, nil
+}
+
+// joinIDs prints a few ids of many.
+func joinIDs(ids []string) string {
+	const most = 5
+	if len(ids) <= most {
+		return strings.Join(ids, ", ")
+	}
+	return strings.Join(ids[:most], ", ") + fmt.Sprintf(" and %d more", len(ids)-most)
+}

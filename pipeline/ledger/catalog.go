@@ -1,0 +1,444 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/party"
+	"github.com/calends/calends/pipeline/subscription"
+	"github.com/calends/calends/pricing"
+)
+
+// Catalog is everything that came in besides changes and charges, with its
+// history: it answers for a closed month as that month's close did, and for an
+// open one by the newest input. It implements [invoice.World]. It is safe for
+// concurrent use once loaded.
+type Catalog struct {
+	ledger Ledger
+	//nolint:containedctx // price sheets are read when a lookup first asks for them; the context is that of the run that loaded the catalog
+	ctx    context.Context
+	closes []Close
+	policy func(partnerID string) subscription.Policies
+
+	partners   map[string]*versions[party.Partner]
+	customers  map[string]*versions[party.Customer]
+	rates      map[rateKey]*versions[decimal.Decimal]
+	promotions map[string]*versions[[]pricing.Promotion]
+	offers     map[pricing.SKU]*versions[pricing.Offer]
+	locks      map[string]map[subscription.LockKey]subscription.Lock
+
+	sheets sheets
+	payers sync.Map // payerKey -> payerAnswer
+}
+
+type rateKey struct {
+	currency string
+	month    pricing.Month
+}
+
+type payerKey struct {
+	customer string
+	close    int // index into closes; len(closes) for open months
+}
+
+type payerAnswer struct {
+	payer *subscription.Payer
+	code  pricing.Code
+}
+
+// newest is a number that no input reaches: what holds now.
+const newest = 1<<62 - 1
+
+// Load reads the inputs' data (but for changes and charges) and the closes'
+// locks. policy gives a partner's policies in open months.
+func (l Ledger) Load(ctx context.Context, inputs []Input, closes []Close, policy func(partnerID string) subscription.Policies) (*Catalog, error) {
+	c := &Catalog{
+		ledger: l, ctx: ctx, closes: closes, policy: policy,
+		partners:   make(map[string]*versions[party.Partner]),
+		customers:  make(map[string]*versions[party.Customer]),
+		rates:      make(map[rateKey]*versions[decimal.Decimal]),
+		promotions: make(map[string]*versions[[]pricing.Promotion]),
+		offers:     make(map[pricing.SKU]*versions[pricing.Offer]),
+		locks:      make(map[string]map[subscription.LockKey]subscription.Lock),
+		sheets:     sheets{byMarket: make(map[string]map[pricing.Month]*monthSheet)},
+	}
+	for _, in := range inputs {
+		for _, o := range in.Objects {
+			if err := c.load(ctx, in, o); err != nil {
+				return nil, fmt.Errorf("input %d (%s %s): %w", in.Number, in.Kind, in.Name, err)
+			}
+		}
+	}
+	for _, closed := range closes {
+		for _, o := range closed.Locks {
+			if err := c.loadLocks(ctx, o); err != nil {
+				return nil, fmt.Errorf("close of %s: %w", closed.Month, err)
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c *Catalog) load(ctx context.Context, in Input, o Object) error {
+	n := in.Number
+	switch in.Kind {
+	case Partners:
+		return read(ctx, c.ledger, o, func(rows []partnerRow) error {
+			for _, r := range rows {
+				rate, err := decimal.NewFromString(r.TaxRate)
+				if err != nil {
+					return fmt.Errorf("partner %s: tax rate: %w", r.ID, err)
+				}
+				entry(c.partners, r.ID).add(n, party.Partner{ID: r.ID, Name: r.Name, Country: r.Country,
+					BillingCurrency: r.BillingCurrency, MpnID: r.MpnID, TaxRate: rate})
+			}
+			return nil
+		})
+	case Customers:
+		return read(ctx, c.ledger, o, func(rows []customerRow) error {
+			for _, r := range rows {
+				entry(c.customers, r.ID).add(n, party.Customer(r))
+			}
+			return nil
+		})
+	case Rates:
+		return read(ctx, c.ledger, o, func(rows []rateRow) error {
+			for _, r := range rows {
+				usd, err := decimal.NewFromString(r.USDPerUnit)
+				if err != nil {
+					return fmt.Errorf("rate of %s: %w", r.Currency, err)
+				}
+				entry(c.rates, rateKey{r.Currency, pricing.Month(r.Month)}).add(n, usd)
+			}
+			return nil
+		})
+	case Promotions:
+		byID := make(map[string][]pricing.Promotion)
+		err := read(ctx, c.ledger, o, func(rows []promotionRow) error {
+			for _, r := range rows {
+				discount, err := decimal.NewFromString(r.Discount)
+				if err != nil {
+					return fmt.Errorf("promotion %s: %w", r.ID, err)
+				}
+				byID[r.ID] = append(byID[r.ID], pricing.Promotion{ID: r.ID, SKU: pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID},
+					Term: pricing.Term(r.Term), Plan: pricing.Plan(r.Plan), Start: pricing.Instant(r.Start), End: pricing.Instant(r.End), Discount: discount})
+			}
+			return nil
+		})
+		for id, promotions := range byID {
+			entry(c.promotions, id).add(n, promotions)
+		}
+		return err
+	case Offers:
+		return read(ctx, c.ledger, o, func(rows []offerRow) error {
+			for _, r := range rows {
+				offer := pricing.Offer{SKU: pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID}, MinLicenses: r.MinLicenses, MaxLicenses: r.MaxLicenses}
+				for i := 0; i+1 < len(r.Conversions); i += 2 {
+					offer.Conversions = append(offer.Conversions, pricing.SKU{ProductID: r.Conversions[i], SkuID: r.Conversions[i+1]})
+				}
+				entry(c.offers, offer.SKU).add(n, offer)
+			}
+			return nil
+		})
+	case Prices, Software:
+		month, err := monthOf(in.Month)
+		if err != nil {
+			return err
+		}
+		c.sheets.add(o.Market, month, sheetImport{in, o})
+	case Changes, Charges:
+		// read when a month is billed
+	}
+	return nil
+}
+
+func entry[K comparable, V any](m map[K]*V, key K) *V {
+	v, ok := m[key]
+	if !ok {
+		v = new(V)
+		m[key] = v
+	}
+	return v
+}
+
+func (c *Catalog) loadLocks(ctx context.Context, o Object) error {
+	return read(ctx, c.ledger, o, func(rows []lockRow) error {
+		for _, r := range rows {
+			lock, err := r.lock()
+			if err != nil {
+				return err
+			}
+			if c.locks[lock.CustomerID] == nil {
+				c.locks[lock.CustomerID] = make(map[subscription.LockKey]subscription.Lock)
+			}
+			c.locks[lock.CustomerID][lock.Key] = lock.Lock
+		}
+		return nil
+	})
+}
+
+// Lock returns what a closed month used for the lookup.
+func (c *Catalog) Lock(customerID string, key subscription.LockKey) (subscription.Lock, bool) {
+	lock, ok := c.locks[customerID][key]
+	return lock, ok
+}
+
+// closing returns the index of the first close that covered the month,
+// len(c.closes) for an open one.
+func (c *Catalog) closing(month pricing.Month) int {
+	i, _ := slices.BinarySearchFunc(c.closes, month, func(k Close, m pricing.Month) int { return int(k.Month - m) })
+	return i
+}
+
+// moments yields the ledger's positions at which a question about the month
+// was asked, the first answer being the one that stands: each close from the
+// month's own on, then now.
+func (c *Catalog) moments(month pricing.Month) (positions []int64, first int) {
+	first = c.closing(month)
+	for _, k := range c.closes[first:] {
+		positions = append(positions, k.Inputs)
+	}
+	return append(positions, newest), first
+}
+
+// Payer returns who pays for the customer in the month.
+func (c *Catalog) Payer(customerID string, month pricing.Month) (*subscription.Payer, pricing.Code) {
+	key := payerKey{customer: customerID, close: c.closing(month)}
+	if known, ok := c.payers.Load(key); ok {
+		answer := known.(payerAnswer)
+		return answer.payer, answer.code
+	}
+	answer := c.findPayer(customerID, month)
+	c.payers.Store(key, answer)
+	return answer.payer, answer.code
+}
+
+func (c *Catalog) findPayer(customerID string, month pricing.Month) payerAnswer {
+	history, ok := c.customers[customerID]
+	if !ok {
+		return payerAnswer{code: pricing.UnknownCustomer}
+	}
+	answer := payerAnswer{code: pricing.UnknownCustomer}
+	positions, first := c.moments(month)
+	for i, position := range positions {
+		customer, ok := history.at(position)
+		if !ok {
+			continue
+		}
+		answer.code = pricing.UnknownPartner
+		partners, ok := c.partners[customer.PartnerID]
+		if !ok {
+			continue
+		}
+		partner, ok := partners.at(position)
+		if !ok {
+			continue
+		}
+		policies := c.policy(partner.ID)
+		if at := first + i; at < len(c.closes) {
+			policies = c.closes[at].policies(partner.ID, policies)
+		}
+		return payerAnswer{payer: &subscription.Payer{Partner: partner, Customer: customer, Policies: policies}}
+	}
+	return answer
+}
+
+// Partner returns a partner as it stands now.
+func (c *Catalog) Partner(id string) (party.Partner, bool) {
+	if v, ok := c.partners[id]; ok {
+		return v.at(newest)
+	}
+	return party.Partner{}, false
+}
+
+// PartnerIn returns a partner as it stood in a month.
+func (c *Catalog) PartnerIn(id string, month pricing.Month) (party.Partner, bool) {
+	v, ok := c.partners[id]
+	if !ok {
+		return party.Partner{}, false
+	}
+	positions, _ := c.moments(month)
+	for _, position := range positions {
+		if p, ok := v.at(position); ok {
+			return p, true
+		}
+	}
+	return party.Partner{}, false
+}
+
+// Rate returns the exchange rate of a month, rounded as it is printed.
+func (c *Catalog) Rate(pricingCurrency, billingCurrency string, month pricing.Month) (decimal.Decimal, bool) {
+	positions, _ := c.moments(month)
+	for _, position := range positions {
+		from, ok1 := c.usd(pricingCurrency, month, position)
+		to, ok2 := c.usd(billingCurrency, month, position)
+		if ok1 && ok2 {
+			return pricing.ExchangeRate(from, to), true
+		}
+	}
+	return decimal.Decimal{}, false
+}
+
+// usd returns what a unit of the currency is worth in USD. A dollar is worth a
+// dollar where the table does not say otherwise.
+func (c *Catalog) usd(currency string, month pricing.Month, position int64) (decimal.Decimal, bool) {
+	if v, ok := c.rates[rateKey{currency, month}]; ok {
+		if rate, ok := v.at(position); ok {
+			return rate, true
+		}
+	}
+	return decimal.NewFromInt(1), currency == "USD"
+}
+
+// Promotions returns what is known under the id now.
+func (c *Catalog) Promotions(id string) []pricing.Promotion {
+	if v, ok := c.promotions[id]; ok {
+		promotions, _ := v.at(newest)
+		return promotions
+	}
+	return nil
+}
+
+// Offer returns the offer matrix's row as it stood in the month: a matrix that
+// came later does not undo what a closed month took.
+func (c *Catalog) Offer(sku pricing.SKU, month pricing.Month) (pricing.Offer, bool) {
+	v, ok := c.offers[sku]
+	if !ok {
+		return pricing.Offer{}, false
+	}
+	positions, _ := c.moments(month)
+	return v.at(positions[0])
+}
+
+// Customers returns all customers as they stand now, in no particular order.
+func (c *Catalog) Customers(yield func(party.Customer) bool) {
+	for _, v := range c.customers {
+		if customer, ok := v.at(newest); ok && !yield(customer) {
+			return
+		}
+	}
+}
+
+var _ invoice.World = (*Catalog)(nil)
+
+// sheets finds the sheet that governs, reading it when it is first asked for.
+type sheets struct {
+	byMarket map[string]map[pricing.Month]*monthSheet
+}
+
+// monthSheet is what the last imports brought for a market and month: a
+// licence sheet, a software sheet, or both.
+type monthSheet struct {
+	imports []sheetImport
+	once    sync.Once
+	sheet   *pricing.Sheet
+	err     error
+}
+
+type sheetImport struct {
+	input  Input
+	object Object
+}
+
+func (s *sheets) add(market string, month pricing.Month, i sheetImport) {
+	months := s.byMarket[market]
+	if months == nil {
+		months = make(map[pricing.Month]*monthSheet)
+		s.byMarket[market] = months
+	}
+	m := entry(months, month)
+	m.imports = slices.DeleteFunc(m.imports, func(earlier sheetImport) bool { return earlier.input.Kind == i.input.Kind })
+	m.imports = append(m.imports, i)
+}
+
+// Sheet returns the sheet of the market and month, or the latest earlier one.
+func (c *Catalog) Sheet(market string, month pricing.Month) (*pricing.Sheet, error) {
+	months := c.sheets.byMarket[market]
+	m, ok := months[month]
+	if !ok {
+		best := pricing.Month(-1)
+		for at := range months {
+			if at < month && at > best {
+				best = at
+			}
+		}
+		if best < 0 {
+			return nil, nil
+		}
+		month, m = best, months[best]
+	}
+	m.once.Do(func() { m.sheet, m.err = c.readSheet(market, month, m.imports) })
+	return m.sheet, m.err
+}
+
+// Months returns the months that have a sheet of the market, in order.
+func (c *Catalog) Months(market string) []pricing.Month {
+	var months []pricing.Month
+	for m := range c.sheets.byMarket[market] {
+		months = append(months, m)
+	}
+	slices.Sort(months)
+	return months
+}
+
+// Markets returns the markets that have a sheet, in order.
+func (c *Catalog) Markets() []string {
+	var markets []string
+	for m := range c.sheets.byMarket {
+		markets = append(markets, m)
+	}
+	slices.Sort(markets)
+	return markets
+}
+
+func (c *Catalog) readSheet(market string, month pricing.Month, imports []sheetImport) (*pricing.Sheet, error) {
+	var rows []pricing.Row
+	last := imports[len(imports)-1].input
+	for _, i := range imports {
+		if i.input.Kind == Prices {
+			last = i.input
+		}
+		err := read(c.ctx, c.ledger, i.object, func(batch []priceRow) error {
+			for _, r := range batch {
+				price, err := decimal.NewFromString(r.UnitPrice)
+				if err != nil {
+					return fmt.Errorf("line %d: price: %w", r.Line, err)
+				}
+				rows = append(rows, pricing.Row{
+					SKU:  pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID},
+					Term: pricing.Term(r.Term), Plan: pricing.Plan(r.Plan), Market: market, Segment: r.Segment, Currency: r.Currency,
+					UnitPrice: price, Start: pricing.Instant(r.Start), End: pricing.Instant(r.End), Tiered: r.Tiered,
+					ProductTitle: r.ProductTitle, SkuTitle: r.SkuTitle, Publisher: r.Publisher, Line: int(r.Line),
+				})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("price sheet of %s for %s (%s): %w", market, month, i.input.Name, err)
+		}
+	}
+	return pricing.NewSheet(market, month, last.Name, last.SHA256, rows), nil
+}
+
+// PoliciesIn returns a partner's policies in a month.
+func (c *Catalog) PoliciesIn(partnerID string, month pricing.Month) subscription.Policies {
+	policies := c.policy(partnerID)
+	if i := c.closing(month); i < len(c.closes) {
+		policies = c.closes[i].policies(partnerID, policies)
+	}
+	return policies
+}
+
+// Partners yields the ids of all partners, in no particular order.
+func (c *Catalog) Partners(yield func(string) bool) {
+	for id := range c.partners {
+		if !yield(id) {
+			return
+		}
+	}
+}

@@ -1,0 +1,220 @@
+// Package ledger keeps what has come in and what was issued, as immutable
+// objects in a bucket.
+//
+//	ledger/inputs/00000007.json      one input: what it was, its hash, its data objects
+//	ledger/data/<sha256>.parquet     rows of an input, named by their own hash
+//	invoices/month=2026-10/revision=0003/manifest.json   see [Manifest]
+//
+// An input is there once its JSON is; data objects that no input or manifest
+// names do not count. The number of an input is the order of taking in: later
+// partners, customers, rates, promotions and offers supersede earlier ones of
+// the same key, later price sheets those of the same market and month. Changes
+// are kept sorted by customer, time and id, in runs that are merged when read.
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pricing"
+)
+
+// Kind says what an input is.
+type Kind string
+
+// The kinds of inputs.
+const (
+	Partners   Kind = "partners"
+	Customers  Kind = "customers"
+	Prices     Kind = "prices"
+	Software   Kind = "software prices"
+	Rates      Kind = "fx"
+	Promotions Kind = "promotions"
+	Offers     Kind = "offers"
+	Changes    Kind = "changes"
+	Charges    Kind = "charges"
+)
+
+// Input is one file that was taken in.
+type Input struct {
+	Number  int64    `json:"number"`
+	Kind    Kind     `json:"kind"`
+	Name    string   `json:"name"`            // the file's name, without its folders
+	SHA256  string   `json:"sha256"`          // of the content, decompressed
+	Month   string   `json:"month,omitempty"` // of price sheets and charges
+	Records int64    `json:"records"`
+	Refused int64    `json:"refused,omitempty"`
+	Objects []Object `json:"objects"`
+}
+
+// Object is a data object of an input or a close.
+type Object struct {
+	Key     string `json:"key"`
+	SHA256  string `json:"sha256"`
+	Size    int64  `json:"size"`
+	Records int64  `json:"records"`
+	Market  string `json:"market,omitempty"` // of a price sheet
+}
+
+// Ledger reads and writes a bucket's ledger.
+type Ledger struct {
+	Bucket bucket.Bucket
+}
+
+const inputsPrefix = "ledger/inputs/"
+
+func inputKey(number int64) string { return fmt.Sprintf("%s%08d.json", inputsPrefix, number) }
+
+// Inputs returns all inputs in the order of taking in.
+func (l Ledger) Inputs(ctx context.Context) ([]Input, error) {
+	var inputs []Input
+	for info, err := range l.Bucket.List(ctx, inputsPrefix) {
+		if err != nil {
+			return nil, fmt.Errorf("list inputs: %w", err)
+		}
+		var in Input
+		if err := readJSON(ctx, l.Bucket, info.Key, &in); err != nil {
+			return nil, err
+		}
+		if want := int64(len(inputs)) + 1; in.Number != want || inputKey(want) != info.Key {
+			return nil, fmt.Errorf("read %s: input %d where %d should stand: the ledger has a gap", info.Key, in.Number, want)
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, nil
+}
+
+// Append makes an input visible: it was the last write. The caller holds the
+// bucket's lock and gives the next free number.
+func (l Ledger) Append(ctx context.Context, in Input) error {
+	return putJSON(ctx, l.Bucket, inputKey(in.Number), in)
+}
+
+// Data writes a data object under its own hash. Writing the same again changes nothing.
+func (l Ledger) Data(ctx context.Context, extension string, data []byte, records int64) (Object, error) {
+	sum := sha256.Sum256(data)
+	name := hex.EncodeToString(sum[:])
+	o := Object{Key: "ledger/data/" + name + "." + extension, SHA256: name, Size: int64(len(data)), Records: records}
+	return o, bucket.PutSame(ctx, l.Bucket, o.Key, data)
+}
+
+// write keeps rows as a Parquet object.
+func write[Row any](ctx context.Context, l Ledger, rows []Row) (Object, error) {
+	var buffer bytes.Buffer
+	w := parquet.NewGenericWriter[Row](&buffer, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowGroup),
+		parquet.CreatedBy("calends", "1", ""))
+	if _, err := w.Write(rows); err != nil {
+		return Object{}, fmt.Errorf("encode %d rows: %w", len(rows), err)
+	}
+	if err := w.Close(); err != nil {
+		return Object{}, fmt.Errorf("encode %d rows: %w", len(rows), err)
+	}
+	return l.Data(ctx, "parquet", buffer.Bytes(), int64(len(rows)))
+}
+
+// rowGroup bounds what a reader must hold at a time.
+const rowGroup = 131_072
+
+// read yields the rows of a Parquet object in batches. The batch is reused;
+// the strings in it are not.
+func read[Row any](ctx context.Context, l Ledger, o Object, each func([]Row) error) (err error) {
+	object, err := l.Bucket.Open(ctx, o.Key)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, object.Close()) }()
+	r := parquet.NewGenericReader[Row](io.NewSectionReader(object, 0, object.Size()))
+	defer func() { err = errors.Join(err, r.Close()) }()
+	batch := make([]Row, min(1024, max(1, r.NumRows())))
+	for {
+		clear(batch)
+		n, err := r.Read(batch)
+		if n > 0 {
+			if err := each(batch[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", o.Key, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+func readJSON(ctx context.Context, b bucket.Bucket, key string, into any) error {
+	data, err := bucket.ReadAll(ctx, b, key)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	return nil
+}
+
+func putJSON(ctx context.Context, b bucket.Bucket, key string, value any) error {
+	data, err := encodeJSON(value)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", key, err)
+	}
+	return bucket.PutSame(ctx, b, key, data)
+}
+
+func encodeJSON(value any) ([]byte, error) {
+	var buffer bytes.Buffer
+	e := json.NewEncoder(&buffer)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(value)
+	return buffer.Bytes(), err
+}
+
+// version is what an input brought for a key.
+type version[T any] struct {
+	input int64
+	value T
+}
+
+// versions are in the order of taking in.
+type versions[T any] []version[T]
+
+// at returns what held after the first n inputs.
+func (v versions[T]) at(n int64) (T, bool) {
+	i, found := slices.BinarySearchFunc(v, n, func(e version[T], n int64) int { return int(e.input - n) })
+	if !found {
+		i--
+	}
+	if i < 0 {
+		var none T
+		return none, false
+	}
+	return v[i].value, true
+}
+
+// add keeps the later of two versions of one input.
+func (v *versions[T]) add(input int64, value T) {
+	if n := len(*v); n > 0 && (*v)[n-1].input == input {
+		(*v)[n-1].value = value
+		return
+	}
+	*v = append(*v, version[T]{input, value})
+}
+
+// monthOf reads a month that this package wrote.
+func monthOf(s string) (pricing.Month, error) { return pricing.ParseMonth(s) }

@@ -1,0 +1,254 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/subscription"
+	"github.com/calends/calends/pricing"
+)
+
+// State says whether a revision may still be followed by another.
+type State string
+
+// The states of a month's revision.
+const (
+	Draft  State = "draft"
+	Closed State = "closed"
+)
+
+// Manifest is the last write of a revision and makes it visible: it names
+// every file, every input and what the month was computed by.
+type Manifest struct {
+	Month    string `json:"month"`
+	Revision int    `json:"revision"`
+	State    State  `json:"state"`
+	// Software is the version that computed the revision.
+	Software string `json:"software"`
+	// Fingerprint is equal for equal lines, headers and exceptions.
+	Fingerprint string `json:"fingerprint"`
+	// Accepted is the reason for which a month was closed with something open.
+	Accepted string `json:"accepted,omitempty"`
+
+	Subscriptions Subscriptions    `json:"subscriptions"`
+	Invoices      []InvoiceSummary `json:"invoices"`
+	Exceptions    ExceptionCounts  `json:"exceptions"`
+	Files         []File           `json:"files"`
+	Inputs        []InputRef       `json:"inputs"`
+	// Policies are those of each partner with an invoice or a close.
+	Policies map[string]invoice.Policies `json:"policies"`
+	// Locks are the prices that this close adds to those of earlier ones.
+	Locks []Object `json:"locks,omitempty"`
+}
+
+// Subscriptions says where all subscriptions stand at the month's end.
+type Subscriptions struct {
+	Billed int `json:"billed"`
+	Parked int `json:"parked"`
+	Ended  int `json:"ended"`
+}
+
+// ExceptionCounts counts the rows of exceptions.csv.
+type ExceptionCounts struct {
+	Errors   int `json:"errors"`
+	Warnings int `json:"warnings"`
+}
+
+// InvoiceSummary is one partner's invoice. Amounts are decimal text.
+type InvoiceSummary struct {
+	PartnerID string `json:"partnerId"`
+	Number    string `json:"number,omitempty"`
+	Currency  string `json:"currency"`
+	Lines     int    `json:"lines"`
+	Subtotal  string `json:"subtotal"`
+	TaxTotal  string `json:"taxTotal"`
+	Total     string `json:"total"`
+}
+
+// File is one file of a revision, by its path below the revision's folder.
+type File struct {
+	Path   string `json:"path"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// InputRef names an input that a revision was computed from.
+type InputRef struct {
+	Number int64  `json:"number"`
+	Kind   Kind   `json:"kind"`
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+// Close is what later months must know of a closed one.
+type Close struct {
+	Month  pricing.Month
+	Inputs int64 // how many inputs it knew
+	Locks  []Object
+	// Policies by partner, as the close recorded them.
+	Policies map[string]invoice.Policies
+}
+
+func (k Close) policies(partnerID string, otherwise subscription.Policies) subscription.Policies {
+	recorded, ok := k.Policies[partnerID]
+	if !ok {
+		return otherwise
+	}
+	policies, err := ParsePolicies(recorded)
+	if err != nil {
+		return otherwise // a manifest that this version cannot read was refused when it was loaded
+	}
+	return policies
+}
+
+// PolicyOf gives the policies that the close recorded, and others' otherwise.
+func (k Close) PolicyOf(otherwise func(string) subscription.Policies) func(string) subscription.Policies {
+	return func(partnerID string) subscription.Policies { return k.policies(partnerID, otherwise(partnerID)) }
+}
+
+// ParsePolicies reads policies by their names.
+func ParsePolicies(p invoice.Policies) (subscription.Policies, error) {
+	rounding, err := pricing.ParseRounding(p.Rounding)
+	if err != nil {
+		return subscription.Policies{}, err
+	}
+	monthEnd, err := pricing.ParseMonthEnd(p.MonthEnd)
+	if err != nil {
+		return subscription.Policies{}, err
+	}
+	switch p.Windows {
+	case "enforce", "trust":
+		return subscription.Policies{Rounding: rounding, MonthEnd: monthEnd, Trust: p.Windows == "trust"}, nil
+	}
+	return subscription.Policies{}, fmt.Errorf("windows policy %q: want enforce or trust", p.Windows)
+}
+
+// PolicyNames is the inverse of [ParsePolicies].
+func PolicyNames(p subscription.Policies) invoice.Policies {
+	windows := "enforce"
+	if p.Trust {
+		windows = "trust"
+	}
+	return invoice.Policies{Rounding: p.Rounding.String(), MonthEnd: p.MonthEnd.String(), Windows: windows}
+}
+
+const invoicesPrefix = "invoices/"
+
+// RevisionPrefix is the folder of a revision, with its slash.
+func RevisionPrefix(month pricing.Month, revision int) string {
+	return fmt.Sprintf("%smonth=%s/revision=%04d/", invoicesPrefix, month, revision)
+}
+
+const manifestName = "manifest.json"
+
+// Month is what the bucket has of a month.
+type Month struct {
+	Month pricing.Month
+	// Current is the revision with the highest number that has a manifest.
+	Current Manifest
+}
+
+// Months returns every month that has a revision, in order.
+func (l Ledger) Months(ctx context.Context) ([]Month, error) {
+	var months []Month
+	for info, err := range l.Bucket.List(ctx, invoicesPrefix) {
+		if err != nil {
+			return nil, fmt.Errorf("list months: %w", err)
+		}
+		month, revision, ok := parseManifestKey(info.Key)
+		if !ok {
+			continue
+		}
+		var m Manifest
+		if err := readJSON(ctx, l.Bucket, info.Key, &m); err != nil {
+			return nil, err
+		}
+		if m.Month != month.String() || m.Revision != revision {
+			return nil, fmt.Errorf("read %s: it says month %s, revision %d", info.Key, m.Month, m.Revision)
+		}
+		if n := len(months); n > 0 && months[n-1].Month == month {
+			months[n-1].Current = m // keys sort by revision
+			continue
+		}
+		months = append(months, Month{Month: month, Current: m})
+	}
+	return months, nil
+}
+
+// parseManifestKey reads invoices/month=2026-10/revision=0003/manifest.json.
+func parseManifestKey(key string) (pricing.Month, int, bool) {
+	rest, ok := strings.CutPrefix(key, invoicesPrefix+"month=")
+	if !ok {
+		return 0, 0, false
+	}
+	rest, ok = strings.CutSuffix(rest, "/"+manifestName)
+	if !ok {
+		return 0, 0, false
+	}
+	name, number, ok := strings.Cut(rest, "/revision=")
+	if !ok {
+		return 0, 0, false
+	}
+	month, err := pricing.ParseMonth(name)
+	if err != nil {
+		return 0, 0, false
+	}
+	revision, err := strconv.Atoi(number)
+	return month, revision, err == nil
+}
+
+// Closes returns what closed months leave to later ones, in order.
+func Closes(months []Month) ([]Close, error) {
+	var closes []Close
+	for _, m := range months {
+		if m.Current.State != Closed {
+			continue
+		}
+		for partner, policies := range m.Current.Policies {
+			if _, err := ParsePolicies(policies); err != nil {
+				return nil, fmt.Errorf("close of %s, partner %s: %w", m.Month, partner, err)
+			}
+		}
+		closes = append(closes, Close{Month: m.Month, Inputs: int64(len(m.Current.Inputs)), Locks: m.Current.Locks, Policies: m.Current.Policies})
+	}
+	return closes, nil
+}
+
+// Books says which months are issued.
+func Books(closes []Close) invoice.Books {
+	if len(closes) == 0 {
+		return invoice.Books{}
+	}
+	return invoice.Books{Begun: true, Begin: closes[0].Month, Closed: closes[len(closes)-1].Month}
+}
+
+// PutManifest makes a revision visible.
+func (l Ledger) PutManifest(ctx context.Context, month pricing.Month, m Manifest) error {
+	return putJSON(ctx, l.Bucket, RevisionPrefix(month, m.Revision)+manifestName, m)
+}
+
+// NextRevision returns a number above every revision that left anything. One
+// that was interrupted and would have held the same is finished instead: see [Ledger.Interrupted].
+func (l Ledger) NextRevision(ctx context.Context, month pricing.Month) (int, error) {
+	next := 1
+	prefix := fmt.Sprintf("%smonth=%s/revision=", invoicesPrefix, month)
+	for info, err := range l.Bucket.List(ctx, prefix) {
+		if err != nil {
+			return 0, fmt.Errorf("list revisions of %s: %w", month, err)
+		}
+		number, _, _ := strings.Cut(strings.TrimPrefix(info.Key, prefix), "/")
+		if n, err := strconv.Atoi(number); err == nil && n >= next {
+			next = n + 1
+		}
+	}
+	return next, nil
+}
+
+// IsConflict reports whether a revision's file met one of another content: what
+// an interrupted run with other inputs left.
+func IsConflict(err error) bool { return errors.Is(err, bucket.ErrConflict) }

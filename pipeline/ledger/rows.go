@@ -1,0 +1,204 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/calends/calends/pipeline/party"
+	"github.com/calends/calends/pipeline/subscription"
+	"github.com/calends/calends/pricing"
+)
+
+// The rows of data objects. Decimals are exact text; instants are ticks of 100
+// ns, dates days since 1970.
+
+type partnerRow struct {
+	ID              string `parquet:"id"`
+	Name            string `parquet:"name"`
+	Country         string `parquet:"country"`
+	BillingCurrency string `parquet:"billingCurrency"`
+	MpnID           string `parquet:"mpnId"`
+	TaxRate         string `parquet:"taxRate"`
+}
+
+type customerRow struct {
+	ID            string `parquet:"id"`
+	Name          string `parquet:"name"`
+	Domain        string `parquet:"domain"`
+	Country       string `parquet:"country,dict"`
+	Segment       string `parquet:"segment,dict"`
+	PartnerID     string `parquet:"partnerId,dict"`
+	ResellerMpnID string `parquet:"resellerMpnId,dict"`
+}
+
+type priceRow struct {
+	ProductID    string `parquet:"productId,dict"`
+	SkuID        string `parquet:"skuId,dict"`
+	Term         int32  `parquet:"term"`
+	Plan         int32  `parquet:"plan"`
+	Segment      string `parquet:"segment,dict"`
+	Currency     string `parquet:"currency,dict"`
+	UnitPrice    string `parquet:"unitPrice,dict"`
+	Start        int64  `parquet:"start"`
+	End          int64  `parquet:"end"`
+	Tiered       bool   `parquet:"tiered"`
+	ProductTitle string `parquet:"productTitle,dict"`
+	SkuTitle     string `parquet:"skuTitle,dict"`
+	Publisher    string `parquet:"publisher,dict"`
+	Line         int64  `parquet:"line"`
+}
+
+type rateRow struct {
+	Currency   string `parquet:"currency"`
+	Month      int32  `parquet:"month"`
+	USDPerUnit string `parquet:"usdPerUnit"`
+}
+
+type promotionRow struct {
+	ID        string `parquet:"id"`
+	ProductID string `parquet:"productId"`
+	SkuID     string `parquet:"skuId"`
+	Term      int32  `parquet:"term"`
+	Plan      int32  `parquet:"plan"`
+	Start     int64  `parquet:"start"`
+	End       int64  `parquet:"end"`
+	Discount  string `parquet:"discount"`
+}
+
+type offerRow struct {
+	ProductID   string   `parquet:"productId"`
+	SkuID       string   `parquet:"skuId"`
+	MinLicenses int64    `parquet:"minLicenses"`
+	MaxLicenses int64    `parquet:"maxLicenses"`
+	Conversions []string `parquet:"conversions,list"` // product, SKU, product, SKU …
+}
+
+type lockRow struct {
+	CustomerID     string `parquet:"customerId,dict"`
+	SubscriptionID string `parquet:"subscriptionId"`
+	At             int64  `parquet:"at"`
+	ProductID      string `parquet:"productId,dict"`
+	SkuID          string `parquet:"skuId,dict"`
+	Term           int32  `parquet:"term"`
+	Plan           int32  `parquet:"plan"`
+	Asked          string `parquet:"asked,dict"`
+	OwnPrice       string `parquet:"ownPrice,dict"`
+
+	UnitPrice    string `parquet:"unitPrice,dict"`
+	Currency     string `parquet:"currency,dict"`
+	PromotionID  string `parquet:"promotionId,dict"`
+	Discount     string `parquet:"discount,dict"`
+	ProductTitle string `parquet:"productTitle,dict"`
+	SkuTitle     string `parquet:"skuTitle,dict"`
+	Publisher    string `parquet:"publisher,dict"`
+	Market       string `parquet:"market,dict"`
+	Month        int32  `parquet:"month"`
+	File         string `parquet:"file,dict"`
+	SHA256       string `parquet:"sha256,dict"`
+	Line         int64  `parquet:"line"`
+}
+
+// PutPartners keeps partners as a data object.
+func (l Ledger) PutPartners(ctx context.Context, partners []party.Partner) (Object, error) {
+	rows := make([]partnerRow, len(partners))
+	for i, p := range partners {
+		rows[i] = partnerRow{p.ID, p.Name, p.Country, p.BillingCurrency, p.MpnID, p.TaxRate.String()}
+	}
+	return write(ctx, l, rows)
+}
+
+// PutCustomers keeps customers as a data object.
+func (l Ledger) PutCustomers(ctx context.Context, customers []party.Customer) (Object, error) {
+	rows := make([]customerRow, len(customers))
+	for i, c := range customers {
+		rows[i] = customerRow(c)
+	}
+	return write(ctx, l, rows)
+}
+
+// PutPrices keeps the rows of one market of a price sheet as a data object.
+func (l Ledger) PutPrices(ctx context.Context, market string, prices []pricing.Row) (Object, error) {
+	rows := make([]priceRow, len(prices))
+	for i, p := range prices {
+		rows[i] = priceRow{p.ProductID, p.SkuID, int32(p.Term), int32(p.Plan), p.Segment, p.Currency, p.UnitPrice.String(),
+			int64(p.Start), int64(p.End), p.Tiered, p.ProductTitle, p.SkuTitle, p.Publisher, int64(p.Line)}
+	}
+	o, err := write(ctx, l, rows)
+	o.Market = market
+	return o, err
+}
+
+// PutRates keeps exchange rates as a data object.
+func (l Ledger) PutRates(ctx context.Context, rates []pricing.FXRate) (Object, error) {
+	rows := make([]rateRow, len(rates))
+	for i, r := range rates {
+		rows[i] = rateRow{r.Currency, int32(r.Month), r.USDPerUnit.String()}
+	}
+	return write(ctx, l, rows)
+}
+
+// PutPromotions keeps promotions as a data object.
+func (l Ledger) PutPromotions(ctx context.Context, promotions []pricing.Promotion) (Object, error) {
+	rows := make([]promotionRow, len(promotions))
+	for i, p := range promotions {
+		rows[i] = promotionRow{p.ID, p.ProductID, p.SkuID, int32(p.Term), int32(p.Plan), int64(p.Start), int64(p.End), p.Discount.String()}
+	}
+	return write(ctx, l, rows)
+}
+
+// PutOffers keeps an offer matrix as a data object.
+func (l Ledger) PutOffers(ctx context.Context, offers []pricing.Offer) (Object, error) {
+	rows := make([]offerRow, len(offers))
+	for i, o := range offers {
+		rows[i] = offerRow{ProductID: o.ProductID, SkuID: o.SkuID, MinLicenses: o.MinLicenses, MaxLicenses: o.MaxLicenses}
+		for _, to := range o.Conversions {
+			rows[i].Conversions = append(rows[i].Conversions, to.ProductID, to.SkuID)
+		}
+	}
+	return write(ctx, l, rows)
+}
+
+// Lock is a price that a closed month used.
+type Lock struct {
+	CustomerID string
+	Key        subscription.LockKey
+	subscription.Lock
+}
+
+// PutLocks keeps locks as a data object.
+func (l Ledger) PutLocks(ctx context.Context, locks []Lock) (Object, error) {
+	rows := make([]lockRow, len(locks))
+	for i, k := range locks {
+		rows[i] = lockRow{
+			k.CustomerID, k.Key.SubscriptionID, int64(k.Key.At), k.Key.SKU.ProductID, k.Key.SKU.SkuID,
+			int32(k.Key.Term), int32(k.Key.Plan), k.Key.PromotionID, k.Key.OwnPrice,
+			k.UnitPrice.String(), k.Currency, k.PromotionID, k.Discount.String(), k.ProductTitle, k.SkuTitle, k.Publisher,
+			k.Source.Market, int32(k.Source.Month), k.Source.File, k.Source.SHA256, int64(k.Source.Line),
+		}
+	}
+	return write(ctx, l, rows)
+}
+
+func (r lockRow) lock() (Lock, error) {
+	unitPrice, err := decimal.NewFromString(r.UnitPrice)
+	if err != nil {
+		return Lock{}, fmt.Errorf("lock of subscription %s: price %q: %w", r.SubscriptionID, r.UnitPrice, err)
+	}
+	discount, err := decimal.NewFromString(r.Discount)
+	if err != nil {
+		return Lock{}, fmt.Errorf("lock of subscription %s: discount %q: %w", r.SubscriptionID, r.Discount, err)
+	}
+	return Lock{
+		CustomerID: r.CustomerID,
+		Key: subscription.LockKey{SubscriptionID: r.SubscriptionID, At: pricing.Instant(r.At),
+			SKU:  pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID},
+			Term: pricing.Term(r.Term), Plan: pricing.Plan(r.Plan), PromotionID: r.Asked, OwnPrice: r.OwnPrice},
+		Lock: subscription.Lock{
+			UnitPrice: unitPrice, Currency: r.Currency, PromotionID: r.PromotionID, Discount: discount,
+			ProductTitle: r.ProductTitle, SkuTitle: r.SkuTitle, Publisher: r.Publisher,
+			Source: subscription.Source{Market: r.Market, Month: pricing.Month(r.Month), File: r.File, SHA256: r.SHA256, Line: int(r.Line)},
+		},
+	}, nil
+}
