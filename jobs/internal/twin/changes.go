@@ -167,7 +167,8 @@ func (w *walk) purchase(c parsedChange) string {
 	if !ok || !okEnd || !okOwn || c.text("productId") == "" || c.text("skuId") == "" {
 		return "INVALID_CHANGE"
 	}
-	if !planFits(name, plan) && !(trial && trialPlanFits(name, plan)) {
+	fits := planFits(name, plan) || trial && trialPlanFits(name, plan)
+	if !fits {
 		return "INVALID_CHANGE"
 	}
 	if !w.books.withinLimits(c.text("productId"), c.text("skuId"), quantity) {
@@ -408,8 +409,7 @@ func (w *walk) changePlan(c parsedChange, sub *subscription) string {
 		if found == nil && !sub.parked() {
 			return code
 		}
-		sub.promotion = w.applyPromotion(found, sub.promotion, wanted, false)
-		change.lock = found
+		change.lock, change.promotion = found, w.applyPromotion(found, sub.promotion, wanted, false)
 	}
 	sub.pending = change
 	return ""

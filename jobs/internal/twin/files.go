@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/rand/v2"
+	"math/rand/v2" //nolint:depguard // made-up test cases, drawn from a given seed
 	"os"
 	"path/filepath"
 	"slices"

@@ -26,7 +26,8 @@ type layer struct {
 // planChange is a billing plan change that waits for the next cycle.
 type planChange struct {
 	plan, event string
-	lock        *lock // nil where the term has no later cycle, or is parked
+	lock        *lock  // nil where the term has no later cycle, or is parked
+	promotion   string // that stays with the subscription under the new plan
 }
 
 // instructions are the scheduled changes of the next term. Blank or nil is: as it is.
@@ -159,6 +160,7 @@ func (w *walk) startPlan(sub *subscription) {
 	}
 	t.cycles = append(append([]cycle(nil), t.cycles[:sub.at]...), rest...)
 	t.plan = sub.pending.plan
+	sub.promotion = sub.pending.promotion
 	sub.pending = nil
 }
 
