@@ -47,8 +47,6 @@ type column struct {
 	scale int
 	// blankZero writes a number of 0, which has no meaning there, as blank.
 	blankZero bool
-	// width is the column's width in the workbook, in characters.
-	width float64
 }
 
 // Decimals of the numbers in Parquet: all on int64, which holds 18 digits.
@@ -60,52 +58,52 @@ const (
 
 // columns are the 46 columns of the reconciliation file, in their order.
 var columns = [...]column{
-	account("PartnerId", 38, func(a *invoice.Account) *string { return &a.PartnerID }),
-	account("CustomerId", 38, func(a *invoice.Account) *string { return &a.CustomerID }),
-	account("CustomerName", 32, func(a *invoice.Account) *string { return &a.CustomerName }),
-	account("CustomerDomainName", 32, func(a *invoice.Account) *string { return &a.CustomerDomainName }),
-	account("CustomerCountry", 16, func(a *invoice.Account) *string { return &a.CustomerCountry }),
-	text("InvoiceNumber", 18, func(l *invoice.Line) *string { return &l.InvoiceNumber }),
-	account("MpnId", 12, func(a *invoice.Account) *string { return &a.MpnID }),
-	account("ResellerMpnId", 15, func(a *invoice.Account) *string { return &a.ResellerMpnID }),
-	text("OrderId", 38, func(l *invoice.Line) *string { return &l.OrderID }),
+	account("PartnerId", func(a *invoice.Account) *string { return &a.PartnerID }),
+	account("CustomerId", func(a *invoice.Account) *string { return &a.CustomerID }),
+	account("CustomerName", func(a *invoice.Account) *string { return &a.CustomerName }),
+	account("CustomerDomainName", func(a *invoice.Account) *string { return &a.CustomerDomainName }),
+	account("CustomerCountry", func(a *invoice.Account) *string { return &a.CustomerCountry }),
+	text("InvoiceNumber", func(l *invoice.Line) *string { return &l.InvoiceNumber }),
+	account("MpnId", func(a *invoice.Account) *string { return &a.MpnID }),
+	account("ResellerMpnId", func(a *invoice.Account) *string { return &a.ResellerMpnID }),
+	text("OrderId", func(l *invoice.Line) *string { return &l.OrderID }),
 	date("OrderDate", func(l *invoice.Line) *pricing.Date { return &l.OrderDate }),
-	item("ProductId", 16, func(i *invoice.Item) *string { return &i.ProductID }),
-	item("SkuId", 8, func(i *invoice.Item) *string { return &i.SkuID }),
-	item("AvailabilityId", 16, func(i *invoice.Item) *string { return &i.AvailabilityID }),
-	item("SkuName", 36, func(i *invoice.Item) *string { return &i.SkuName }),
-	item("ProductName", 36, func(i *invoice.Item) *string { return &i.ProductName }),
-	text("ChargeType", 19, func(l *invoice.Line) *string { return &l.ChargeType }),
+	item("ProductId", func(i *invoice.Item) *string { return &i.ProductID }),
+	item("SkuId", func(i *invoice.Item) *string { return &i.SkuID }),
+	item("AvailabilityId", func(i *invoice.Item) *string { return &i.AvailabilityID }),
+	item("SkuName", func(i *invoice.Item) *string { return &i.SkuName }),
+	item("ProductName", func(i *invoice.Item) *string { return &i.ProductName }),
+	text("ChargeType", func(l *invoice.Line) *string { return &l.ChargeType }),
 	number("UnitPrice", priceScale, func(l *invoice.Line) *decimal.Decimal { return &l.UnitPrice }),
 	number("Quantity", quantityScale, func(l *invoice.Line) *decimal.Decimal { return &l.Quantity }),
 	amount("Subtotal", func(l *invoice.Line) *int64 { return &l.Subtotal }),
 	amount("TaxTotal", func(l *invoice.Line) *int64 { return &l.TaxTotal }),
 	amount("Total", func(l *invoice.Line) *int64 { return &l.Total }),
-	text("Currency", 10, func(l *invoice.Line) *string { return &l.Currency }),
-	text("PriceAdjustmentDescription", 40, func(l *invoice.Line) *string { return &l.PriceAdjustment }),
-	item("PublisherName", 24, func(i *invoice.Item) *string { return &i.PublisherName }),
-	item("PublisherId", 13, func(i *invoice.Item) *string { return &i.PublisherID }),
-	item("SubscriptionDescription", 36, func(i *invoice.Item) *string { return &i.SubscriptionDescription }),
-	text("SubscriptionId", 38, func(l *invoice.Line) *string { return &l.SubscriptionID }),
+	text("Currency", func(l *invoice.Line) *string { return &l.Currency }),
+	text("PriceAdjustmentDescription", func(l *invoice.Line) *string { return &l.PriceAdjustment }),
+	item("PublisherName", func(i *invoice.Item) *string { return &i.PublisherName }),
+	item("PublisherId", func(i *invoice.Item) *string { return &i.PublisherID }),
+	item("SubscriptionDescription", func(i *invoice.Item) *string { return &i.SubscriptionDescription }),
+	text("SubscriptionId", func(l *invoice.Line) *string { return &l.SubscriptionID }),
 	date("ChargeStartDate", func(l *invoice.Line) *pricing.Date { return &l.ChargeStart }),
 	date("ChargeEndDate", func(l *invoice.Line) *pricing.Date { return &l.ChargeEnd }),
-	item("TermAndBillingCycle", 40, func(i *invoice.Item) *string { return &i.TermAndBillingCycle }),
+	item("TermAndBillingCycle", func(i *invoice.Item) *string { return &i.TermAndBillingCycle }),
 	number("EffectiveUnitPrice", priceScale, func(l *invoice.Line) *decimal.Decimal { return &l.EffectiveUnitPrice }),
-	item("UnitType", 12, func(i *invoice.Item) *string { return &i.UnitType }),
-	item("AlternateId", 13, func(i *invoice.Item) *string { return &i.AlternateID }),
+	item("UnitType", func(i *invoice.Item) *string { return &i.UnitType }),
+	item("AlternateId", func(i *invoice.Item) *string { return &i.AlternateID }),
 	number("BillableQuantity", quantityScale, func(l *invoice.Line) *decimal.Decimal { return &l.BillableQuantity }),
-	item("BillingFrequency", 17, func(i *invoice.Item) *string { return &i.BillingFrequency }),
-	text("PricingCurrency", 16, func(l *invoice.Line) *string { return &l.PricingCurrency }),
+	item("BillingFrequency", func(i *invoice.Item) *string { return &i.BillingFrequency }),
+	text("PricingCurrency", func(l *invoice.Line) *string { return &l.PricingCurrency }),
 	rate("PCToBCExchangeRate", func(l *invoice.Line) *decimal.Decimal { return &l.ExchangeRate }),
 	date("PCToBCExchangeRateDate", func(l *invoice.Line) *pricing.Date { return &l.RateDate }),
-	item("MeterDescription", 20, func(i *invoice.Item) *string { return &i.MeterDescription }),
-	item("ReservationOrderId", 20, func(i *invoice.Item) *string { return &i.ReservationOrderID }),
-	text("CreditReasonCode", 18, func(l *invoice.Line) *string { return &l.CreditReasonCode }),
+	item("MeterDescription", func(i *invoice.Item) *string { return &i.MeterDescription }),
+	item("ReservationOrderId", func(i *invoice.Item) *string { return &i.ReservationOrderID }),
+	text("CreditReasonCode", func(l *invoice.Line) *string { return &l.CreditReasonCode }),
 	date("SubscriptionStartDate", func(l *invoice.Line) *pricing.Date { return &l.TermStart }),
 	date("SubscriptionEndDate", func(l *invoice.Line) *pricing.Date { return &l.TermEnd }),
-	text("ReferenceId", 38, func(l *invoice.Line) *string { return &l.ReferenceID }),
-	item("ProductQualifiers", 20, func(i *invoice.Item) *string { return &i.ProductQualifiers }),
-	item("PromotionId", 30, func(i *invoice.Item) *string { return &i.PromotionID }),
+	text("ReferenceId", func(l *invoice.Line) *string { return &l.ReferenceID }),
+	item("ProductQualifiers", func(i *invoice.Item) *string { return &i.ProductQualifiers }),
+	item("PromotionId", func(i *invoice.Item) *string { return &i.PromotionID }),
 }
 
 // Columns returns the names of the reconciliation file's columns in order.
@@ -117,30 +115,30 @@ func Columns() []string {
 	return names
 }
 
-func account(name string, width float64, field func(*invoice.Account) *string) column {
-	return column{name: name, owner: ofAccount, width: width,
+func account(name string, field func(*invoice.Account) *string) column {
+	return column{name: name, owner: ofAccount,
 		text: func(l *invoice.Line) *string { return field(l.Account) }}
 }
 
-func item(name string, width float64, field func(*invoice.Item) *string) column {
-	return column{name: name, owner: ofItem, width: width,
+func item(name string, field func(*invoice.Item) *string) column {
+	return column{name: name, owner: ofItem,
 		text: func(l *invoice.Line) *string { return field(l.Item) }}
 }
 
-func text(name string, width float64, field func(*invoice.Line) *string) column {
-	return column{name: name, width: width, text: field}
+func text(name string, field func(*invoice.Line) *string) column {
+	return column{name: name, text: field}
 }
 
 func date(name string, field func(*invoice.Line) *pricing.Date) column {
-	return column{name: name, width: float64(max(12, len(name)+3)), date: field}
+	return column{name: name, date: field}
 }
 
 func amount(name string, field func(*invoice.Line) *int64) column {
-	return column{name: name, width: 16, amount: field}
+	return column{name: name, amount: field}
 }
 
 func number(name string, scale int, field func(*invoice.Line) *decimal.Decimal) column {
-	return column{name: name, width: float64(max(14, len(name)+3)), number: field, scale: scale}
+	return column{name: name, number: field, scale: scale}
 }
 
 func rate(name string, field func(*invoice.Line) *decimal.Decimal) column {
