@@ -47,6 +47,7 @@ type maker struct {
 	changes     []arriving
 	serial      int
 	sharedSheet map[string]bool
+	trialRows   bool // sheets list trials too, with the plan None
 }
 
 // product is a SKU of the catalogue, with the price of a year of it.
@@ -113,7 +114,10 @@ func (m *maker) span() {
 }
 
 func (m *maker) catalogue() {
-	m.markets = []string{"DE", "US", "JP", "GB"}[:m.between(1, 3)]
+	m.markets = []string{"DE", "US", "JP", "GB"}
+	m.rng.Shuffle(len(m.markets), func(i, j int) { m.markets[i], m.markets[j] = m.markets[j], m.markets[i] })
+	m.markets = m.markets[:m.between(1, 3)]
+	m.trialRows = m.chance(15)
 	names := []product{
 		{id: "CFQ7TTC0LH18", sku: "0001", title: "Business Basic", skuTitle: "Business Basic"},
 		{id: "CFQ7TTC0LH18", sku: "0002", title: "Business Basic", skuTitle: "Business Basic, charity"},
@@ -273,7 +277,7 @@ func (m *maker) monthSteps(month Month) []Step {
 		steps = append(steps, Ingest(more))
 	}
 	steps = append(steps, Close(month, "accepted for the books"))
-	if m.chance(5) && len(in.Charges) > 0 {
+	if m.chance(15) && len(in.Charges) > 0 {
 		steps = append(steps, Ingest(World{Charges: []ChargeFile{m.revised(in.Charges[0])}}))
 	}
 	if m.chance(15) {

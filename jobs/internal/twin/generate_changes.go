@@ -157,7 +157,12 @@ func (m *maker) near(sub *subject, taken []Change) time.Time {
 	case 6:
 		t = parseChange(pick(m, taken)).at
 	case 7:
-		t = parseChange(pick(m, taken)).at.Add(time.Duration(m.rng.IntN(3*86400)) * time.Second)
+		t = parseChange(pick(m, taken)).at
+		if m.chance(40) { // an edge of the window of the seats that it brought
+			t = t.Add(time.Duration(pick(m, []int{24, 72, 168}))*time.Hour + time.Duration(m.between(-1, 1))*time.Second)
+		} else {
+			t = t.Add(time.Duration(m.rng.IntN(3*86400)) * time.Second)
+		}
 	default:
 		t = m.instant()
 	}
@@ -301,6 +306,9 @@ func (m *maker) anyChange(customer, currency string, subs *[]*subject, taken []C
 	case n < 75:
 		return make("subscription.renewalChanged", map[string]any{"autoRenewEnabled": m.chance(45)})
 	case n < 79:
+		if m.chance(50) { // on the last day, so that it expires
+			at = m.inside(m.onDay(addMonths(DateOf(sub.start), max(1, m.rng.IntN(3))*termMonths(sub.term)) - 1))
+		}
 		return make("subscription.suspended", map[string]any{})
 	case n < 83:
 		return make("subscription.reactivated", map[string]any{})
@@ -372,6 +380,7 @@ func (m *maker) upgrade(make func(string, map[string]any) Change, sub *subject, 
 	if m.chance(20) {
 		data["promotionId"] = pick(m, m.promotions).ID
 	}
+	var into *subject
 	switch {
 	case m.chance(30): // into one that exists, perhaps
 		other := m.fittingTarget(sub, *subs)
@@ -381,6 +390,7 @@ func (m *maker) upgrade(make func(string, map[string]any) Change, sub *subject, 
 				delete(data, "promotionId")
 			}
 			other.quantity += moved
+			into = other
 		}
 		data["toSubscriptionId"] = other.id
 	case part && m.chance(95) || m.chance(60):
@@ -392,6 +402,10 @@ func (m *maker) upgrade(make func(string, map[string]any) Change, sub *subject, 
 		sub.product, sub.sku = to.id, to.sku
 	}
 	change := make("subscription.upgraded", data)
+	if into != nil && m.chance(70) { // past the window of the target
+		later := time.Duration(m.between(8, 25)*24) * time.Hour
+		change.Time = m.inside(slices.MaxFunc([]time.Time{sub.start, into.start}, time.Time.Compare).Add(later)).Format(time.RFC3339)
+	}
 	if part {
 		sub.quantity -= moved
 	}
@@ -402,7 +416,9 @@ func (m *maker) upgrade(make func(string, map[string]any) Change, sub *subject, 
 func (m *maker) fittingTarget(sub *subject, subs []*subject) *subject {
 	var fitting []*subject
 	for _, s := range subs {
-		if s != sub && !s.trial && termMonths(s.term) >= termMonths(sub.term) && s.start.Before(sub.start.Add(200*time.Hour)) {
+		same := s.product == sub.product && s.sku == sub.sku
+		if s != sub && !same && !s.trial && termMonths(s.term) >= termMonths(sub.term) &&
+			(s.term != sub.term || !s.start.Before(sub.start)) {
 			fitting = append(fitting, s)
 		}
 	}

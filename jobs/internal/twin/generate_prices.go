@@ -28,6 +28,9 @@ func (m *maker) sheet(market string, month Month) Sheet {
 	year, _, _ := month.First().YMD()
 	s.NoSegmentColumn = year <= 2023 && m.chance(15)
 	for _, p := range m.products {
+		if m.trialRows {
+			s.Rows = append(s.Rows, m.rowsOf(market, month, p, "P1M", "None", "Commercial", 0)...)
+		}
 		for _, t := range []struct {
 			term, plan string
 			percent    int64
