@@ -22,9 +22,11 @@ const cellText = 32_767
 const cutMark = " … (cut; the whole text is in the CSV)"
 
 // sheetColumn is the heading and the width, in characters, of a column.
+// Headings of numbers stand right, over the numbers.
 type sheetColumn struct {
-	title string
-	width int
+	title  string
+	width  int
+	number bool
 }
 
 // dataSheet is a sheet of records: one heading row, one row a record, a table
@@ -52,7 +54,7 @@ func (s *dataSheet) start(st styles, colour string, columns []sheetColumn, keys 
 	if _, err := s.file.NewSheet(s.name); err != nil {
 		return err
 	}
-	if err := layOut(s.file, s.name, colour, "landscape"); err != nil {
+	if err := layOut(s.file, s.name, colour); err != nil {
 		return err
 	}
 	if s.stream, err = s.file.NewStreamWriter(s.name); err != nil {
@@ -73,19 +75,42 @@ func (s *dataSheet) start(st styles, colour string, columns []sheetColumn, keys 
 	}
 	heading := make([]any, len(columns))
 	for i, c := range columns {
-		heading[i] = excelize.Cell{StyleID: st.heading, Value: c.title}
+		heading[i] = st.textHeading(c.title)
+		if c.number {
+			heading[i] = st.numbersHeading(c.title)
+		}
 	}
 	return s.stream.SetRow("A1", heading, excelize.RowOpts{Height: 32})
 }
 
 // append adds a record. The row may be reused.
-func (s *dataSheet) append(row []any) error {
+func (s *dataSheet) append(row []any, height ...excelize.RowOpts) error {
 	s.rows++
 	cell, err := excelize.CoordinatesToCellName(1, s.rows+1)
 	if err != nil {
 		return err
 	}
-	return s.stream.SetRow(cell, row)
+	return s.stream.SetRow(cell, row, height...)
+}
+
+// rowFor is the height of a row whose wrapped text has the given width: a
+// streamed row is not made to fit by the programs that show it. No row is
+// higher than 20 lines of text.
+func rowFor(text string, width int) excelize.RowOpts {
+	const lineHeight = 15
+	lines := 0
+	for part := range strings.SplitSeq(text, "\n") {
+		lines += 1 + len([]rune(part))/width
+	}
+	return excelize.RowOpts{Height: float64(lineHeight * min(lines, 20))}
+}
+
+func (st styles) textHeading(title string) excelize.Cell {
+	return excelize.Cell{StyleID: st.heading, Value: title}
+}
+
+func (st styles) numbersHeading(title string) excelize.Cell {
+	return excelize.Cell{StyleID: st.numberHeading, Value: title}
 }
 
 // finish puts the table around the records and hands the sheet to the file. A
@@ -112,6 +137,17 @@ func (s *dataSheet) complete() error {
 	return s.stream.Flush()
 }
 
+// printColumns leaves the columns from the given one on out of the print.
+func (s *dataSheet) printColumns(last int) error {
+	name, err := excelize.ColumnNumberToName(last)
+	if err != nil {
+		return err
+	}
+	return s.file.SetDefinedName(&excelize.DefinedName{
+		Name: "_xlnm.Print_Area", RefersTo: fmt.Sprintf("'%s'!$A$1:$%s$%d", s.name, name, max(s.rows, 1)+1), Scope: s.name,
+	})
+}
+
 // reference is the cells of one column, without the heading, for a formula.
 func (s *dataSheet) reference(column int) (string, error) {
 	name, err := excelize.ColumnNumberToName(column)
@@ -123,7 +159,8 @@ func (s *dataSheet) reference(column int) (string, error) {
 
 // layOut sets a sheet's tab colour and how it prints: one page wide, the first
 // row on every page, file, sheet and page at the foot.
-func layOut(file *excelize.File, sheet, colour, orientation string) error {
+func layOut(file *excelize.File, sheet, colour string) error {
+	orientation := "landscape"
 	yes, wide, high, paper := true, 1, 0, 9 // paper 9 is A4
 	if err := file.SetSheetProps(sheet, &excelize.SheetPropsOptions{TabColorRGB: &colour, FitToPage: &yes}); err != nil {
 		return err
@@ -135,7 +172,12 @@ func layOut(file *excelize.File, sheet, colour, orientation string) error {
 	if err := file.SetHeaderFooter(sheet, &excelize.HeaderFooterOptions{OddFooter: "&L&F&C&A&RPage &P of &N"}); err != nil {
 		return err
 	}
-	if sheet == summarySheet || sheet == notesSheet {
+	narrow, foot := 0.4, 0.6 // inches
+	margins := &excelize.PageLayoutMarginsOptions{Left: &narrow, Right: &narrow, Top: &narrow, Bottom: &foot, Footer: &narrow}
+	if err := file.SetPageMargins(sheet, margins); err != nil {
+		return err
+	}
+	if sheet == summarySheet {
 		return nil
 	}
 	return file.SetDefinedName(&excelize.DefinedName{
@@ -161,9 +203,9 @@ func fitText(s string) string {
 
 // styles are the looks of cells. Colour has one meaning: yellow is for input.
 type styles struct {
-	heading, section, label, text, wrapped      int
-	amount, price, whole, quantity, rate, date  int
-	pass, input, inputDate, boldAmount, boldInt int
+	heading, numberHeading, section, label, text, wrapped int
+	amount, price, whole, quantity, rate, date            int
+	pass, input, inputDate                                int
 }
 
 func newStyles(file *excelize.File, digits int) (st styles, err error) {
@@ -183,22 +225,21 @@ func newStyles(file *excelize.File, digits int) (st styles, err error) {
 		id    *int
 		style excelize.Style
 	}{
-		{&st.heading, excelize.Style{Font: bold, Fill: grey, Border: line, Alignment: &excelize.Alignment{Vertical: "center", WrapText: true}}},
+		{&st.heading, excelize.Style{Font: bold, Fill: grey, Border: line, Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "center", WrapText: true}}},
+		{&st.numberHeading, excelize.Style{Font: bold, Fill: grey, Border: line, Alignment: &excelize.Alignment{Horizontal: "right", Vertical: "center", WrapText: true}}},
 		{&st.section, excelize.Style{Font: &excelize.Font{Bold: true, Family: "Calibri", Size: 13}}},
 		{&st.label, excelize.Style{Font: bold, Alignment: top}},
-		{&st.text, excelize.Style{CustomNumFmt: format("@"), Alignment: &excelize.Alignment{Horizontal: "left", Vertical: "top"}}},
-		{&st.wrapped, excelize.Style{CustomNumFmt: format("@"), Alignment: &excelize.Alignment{Vertical: "top", WrapText: true}}},
+		{&st.text, excelize.Style{CustomNumFmt: format("@"), Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top"}}},
+		{&st.wrapped, excelize.Style{CustomNumFmt: format("@"), Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top", WrapText: true}}},
 		{&st.amount, excelize.Style{CustomNumFmt: signed(amount), Alignment: top}},
 		{&st.price, excelize.Style{CustomNumFmt: signed("#,##0.00####"), Alignment: top}},
 		{&st.whole, excelize.Style{CustomNumFmt: signed("#,##0"), Alignment: top}},
 		{&st.quantity, excelize.Style{CustomNumFmt: signed("#,##0.0#####"), Alignment: top}},
 		{&st.rate, excelize.Style{CustomNumFmt: format("0.0########"), Alignment: top}},
-		{&st.date, excelize.Style{CustomNumFmt: format("yyyy-mm-dd"), Alignment: &excelize.Alignment{Horizontal: "left", Vertical: "top"}}},
-		{&st.pass, excelize.Style{Font: bold, Alignment: &excelize.Alignment{Horizontal: "center", Vertical: "top"}}},
+		{&st.date, excelize.Style{CustomNumFmt: format("yyyy-mm-dd"), Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top"}}},
+		{&st.verdict, excelize.Style{Font: bold, Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top"}}},
 		{&st.input, excelize.Style{CustomNumFmt: format("@"), Fill: yellow, Protection: open, Alignment: &excelize.Alignment{Vertical: "top", WrapText: true}}},
 		{&st.inputDate, excelize.Style{CustomNumFmt: format("yyyy-mm-dd"), Fill: yellow, Protection: open, Alignment: top}},
-		{&st.boldAmount, excelize.Style{CustomNumFmt: signed(amount), Font: bold, Alignment: top}},
-		{&st.boldInt, excelize.Style{CustomNumFmt: signed("#,##0"), Font: bold, Alignment: top}},
 	} {
 		if *s.id, err = file.NewStyle(&s.style); err != nil {
 			return st, fmt.Errorf("cell style: %w", err)

@@ -93,7 +93,7 @@ func (b *Workbook) nextLines() (err error) {
 	}
 	columns := make([]sheetColumn, len(lineColumns))
 	for i, c := range lineColumns {
-		columns[i] = sheetColumn{c.title(b.Info.Invoice.Currency), c.width}
+		columns[i] = sheetColumn{c.title(b.Info.Invoice.Currency), c.width, c.number}
 	}
 	b.lines, err = newDataSheet(b.file, b.styles, name, table, tabBlue, columns, keyColumns)
 	return err
@@ -140,6 +140,9 @@ func (b *Workbook) append(l *invoice.Line) error {
 
 func (b *Workbook) finishLines() error {
 	b.filled = append(b.filled, b.lines)
+	if err := b.lines.printColumns(printColumns); err != nil {
+		return err
+	}
 	return b.lines.finish()
 }
 
@@ -190,6 +193,9 @@ func (b *Workbook) setProperties() error {
 		Version:        b.Info.SoftwareVersion,
 	}); err != nil {
 		return fmt.Errorf("document properties: %w", err)
+	}
+	if err := b.file.SetAppProps(&excelize.AppProperties{Application: "Calends"}); err != nil {
+		return fmt.Errorf("application properties: %w", err)
 	}
 	yes := true
 	if err := b.file.SetCalcProps(&excelize.CalcPropsOptions{FullCalcOnLoad: &yes}); err != nil {

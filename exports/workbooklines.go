@@ -11,16 +11,18 @@ import (
 // lineColumn is one column of the sheet Invoice lines: what a person needs of
 // a line. The machine files have all 46 columns.
 type lineColumn struct {
-	name  string
-	money bool // the name gets the currency
-	width int
-	cell  func(*cellMaker, *invoice.Line) excelize.Cell
-	means string // for the dictionary on Notes
+	name   string
+	number bool
+	money  bool // the heading names the currency
+	width  int
+	cell   func(*cellMaker, *invoice.Line) excelize.Cell
+	means  string // for the dictionary on Notes
 }
 
 // The positions, from 1, of the columns that the control totals add up.
 const (
-	keyColumns = 3 // frozen: Line, Customer, Charge type
+	keyColumns   = 3  // frozen: Line, Customer, Charge type
+	printColumns = 16 // what fits on a page: up to Currency; the rest is for looking up
 
 	lineNumberColumn = 1
 	netColumn        = 13
@@ -29,63 +31,63 @@ const (
 )
 
 var lineColumns = [...]lineColumn{
-	{"Line", false, 8, func(c *cellMaker, _ *invoice.Line) excelize.Cell { return c.whole(c.number) },
+	{"Line", true, false, 8, func(c *cellMaker, _ *invoice.Line) excelize.Cell { return c.whole(c.number) },
 		"Row of reconciliation.csv, without its heading."},
-	{"Customer", false, 32, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.Account.CustomerName) },
+	{"Customer", false, false, 28, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.Account.CustomerName) },
 		"CustomerName."},
-	{"Charge type", false, 17, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.ChargeType) },
+	{"Charge type", false, false, 17, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.ChargeType) },
 		"ChargeType, as Microsoft names it."},
-	{"Description", false, 36, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.SkuName) },
+	{"Description", false, false, 34, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.SkuName) },
 		"SkuName."},
-	{"Order date", false, 12, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.OrderDate) },
+	{"Order date", false, false, 13, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.OrderDate) },
 		"OrderDate: the day of the change, UTC."},
-	{"Service from", false, 12, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.ChargeStart) },
+	{"Service from", false, false, 14, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.ChargeStart) },
 		"ChargeStartDate: the first day charged."},
-	{"Service to", false, 12, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.ChargeEnd) },
+	{"Service to", false, false, 13, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.ChargeEnd) },
 		"ChargeEndDate: the last day charged, inclusive."},
-	{"Days", false, 7, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.days(l.ChargeStart, l.ChargeEnd) },
+	{"Days", true, false, 7, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.days(l.ChargeStart, l.ChargeEnd) },
 		"Days charged, both ends counted."},
-	{"Quantity", false, 10, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.quantity(l.BillableQuantity) },
+	{"Quantity", true, false, 10, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.quantity(l.BillableQuantity) },
 		"BillableQuantity, always positive."},
-	{"List price", false, 13, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.price(l.UnitPrice) },
+	{"List price", true, false, 13, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.price(l.UnitPrice) },
 		"UnitPrice: one licence for one full cycle, in the pricing currency."},
-	{"Effective price", false, 14, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.price(l.EffectiveUnitPrice) },
+	{"Effective price", true, false, 16, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.price(l.EffectiveUnitPrice) },
 		"EffectiveUnitPrice: prorated, discounted and signed, in the pricing currency, before the exchange rate and before truncation."},
-	{"Exchange rate", false, 13, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.rate(l.ExchangeRate) },
+	{"Exchange rate", true, false, 15, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.rate(l.ExchangeRate) },
 		"PCToBCExchangeRate: pricing to billing currency."},
-	{"Net", true, 15, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.amount(l.Subtotal) },
+	{"Net", true, true, 15, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.amount(l.Subtotal) },
 		"Subtotal."},
-	{"Tax", true, 14, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.amount(l.TaxTotal) },
+	{"Tax", true, true, 14, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.amount(l.TaxTotal) },
 		"TaxTotal."},
-	{"Gross", true, 15, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.amount(l.Total) },
+	{"Gross", true, true, 15, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.amount(l.Total) },
 		"Total: net and tax."},
-	{"Currency", false, 10, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.Currency) },
+	{"Currency", false, false, 10, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.Currency) },
 		"Currency of the amounts."},
-	{"Pricing currency", false, 10, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.PricingCurrency) },
+	{"Pricing currency", false, false, 10, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.PricingCurrency) },
 		"PricingCurrency of the two prices."},
-	{"Adjustment", false, 34, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.PriceAdjustment) },
+	{"Adjustment", false, false, 34, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.PriceAdjustment) },
 		"PriceAdjustmentDescription: promotions, overrides, and which invoice line is corrected."},
-	{"Term and billing", false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.TermAndBillingCycle) },
+	{"Term and billing", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.TermAndBillingCycle) },
 		"TermAndBillingCycle."},
-	{"Term start", false, 12, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.TermStart) },
+	{"Term start", false, false, 12, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.TermStart) },
 		"SubscriptionStartDate."},
-	{"Term end", false, 12, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.TermEnd) },
+	{"Term end", false, false, 12, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.TermEnd) },
 		"SubscriptionEndDate, inclusive."},
-	{"Product id", false, 16, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.ProductID) },
+	{"Product id", false, false, 16, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.ProductID) },
 		"ProductId."},
-	{"SKU id", false, 8, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.SkuID) },
+	{"SKU id", false, false, 8, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.SkuID) },
 		"SkuId, four places."},
-	{"Subscription id", false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.SubscriptionID) },
+	{"Subscription id", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.SubscriptionID) },
 		"SubscriptionId."},
-	{"Customer id", false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.Account.CustomerID) },
+	{"Customer id", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.Account.CustomerID) },
 		"CustomerId: the customer's tenant."},
-	{"Order id", false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.OrderID) },
+	{"Order id", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.OrderID) },
 		"OrderId."},
-	{"Invoice number", false, 17, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.InvoiceNumber) },
+	{"Invoice number", false, false, 17, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.InvoiceNumber) },
 		"InvoiceNumber, blank in a draft."},
-	{"Credit reason", false, 16, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.CreditReasonCode) },
+	{"Credit reason", false, false, 16, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.CreditReasonCode) },
 		"CreditReasonCode."},
-	{"Reference id", false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.ReferenceID) },
+	{"Reference id", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.ReferenceID) },
 		"ReferenceId: the same on all lines of one change."},
 }
 

@@ -44,8 +44,10 @@ func dictionary(currency string) []note {
 	return all
 }
 
+const noteWidth = 110
+
 func (b *Workbook) writeNotes() error {
-	sheet, err := newDataSheet(b.file, b.styles, notesSheet, "Notes", tabGrey, []sheetColumn{{"Topic", 28}, {"Note", 110}}, 1)
+	sheet, err := newDataSheet(b.file, b.styles, notesSheet, "Notes", tabGrey, []sheetColumn{{title: "Topic", width: 28}, {title: "Note", width: noteWidth}}, 1)
 	if err != nil {
 		return err
 	}
@@ -53,7 +55,7 @@ func (b *Workbook) writeNotes() error {
 		if err := sheet.append([]any{
 			excelize.Cell{StyleID: b.styles.label, Value: n.topic},
 			excelize.Cell{StyleID: b.styles.wrapped, Value: n.text},
-		}); err != nil {
+		}, rowFor(n.text, noteWidth)); err != nil {
 			return err
 		}
 	}

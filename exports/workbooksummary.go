@@ -28,16 +28,15 @@ func (s *summary) put(cells ...any) {
 	s.row++
 }
 
-func (s *summary) section(title string, headings ...string) {
+// section starts a block: a blank row, its title, and the headings of its table.
+func (s *summary) section(title string, headings ...excelize.Cell) {
 	s.row++
 	s.put(excelize.Cell{StyleID: s.styles.section, Value: title})
-	if len(headings) > 0 {
-		cells := make([]any, len(headings))
-		for i, h := range headings {
-			cells[i] = excelize.Cell{StyleID: s.styles.heading, Value: h}
-		}
-		s.put(cells...)
+	cells := make([]any, len(headings))
+	for i, h := range headings {
+		cells[i] = h
 	}
+	s.put(cells...)
 }
 
 func (s *summary) identity(label, value string) {
@@ -82,19 +81,19 @@ func (s *summary) check(c check) {
 		excelize.Cell{StyleID: c.style, Value: cellAmount(c.found, c.digits), Formula: c.formula},
 		excelize.Cell{StyleID: c.style, Value: cellAmount(difference, c.digits), Formula: fmt.Sprintf("ROUND(C%d-B%d,%d)", row, row, c.digits)},
 		excelize.Cell{StyleID: c.style, Value: 0},
-		excelize.Cell{StyleID: s.styles.pass, Value: verdict, Formula: fmt.Sprintf(`IF(ABS(D%d)<=E%d,"PASS","FAIL")`, row, row)},
+		excelize.Cell{StyleID: s.styles.verdict, Value: verdict, Formula: fmt.Sprintf(`IF(ABS(D%d)<=E%d,"PASS","FAIL")`, row, row)},
 	)
 }
 
 func (b *Workbook) writeSummary() error {
-	if err := layOut(b.file, summarySheet, tabGreen, "portrait"); err != nil {
+	if err := layOut(b.file, summarySheet, tabGreen); err != nil {
 		return err
 	}
 	stream, err := b.file.NewStreamWriter(summarySheet)
 	if err != nil {
 		return err
 	}
-	for i, width := range []int{44, 19, 19, 19, 19, 40} {
+	for i, width := range []int{32, 17, 17, 17, 17, 40} {
 		if err := stream.SetColWidth(i+1, i+1, float64(width)); err != nil {
 			return err
 		}
@@ -106,12 +105,12 @@ func (b *Workbook) writeSummary() error {
 	}
 	signOff(s)
 	inv := b.Info.Invoice
-	money := func(name string) string { return name + " (" + inv.Currency + ")" }
-	s.section("Totals by charge type", "Charge type", "Lines", money("Net"), money("Tax"), money("Gross"))
+	money := func(title string) excelize.Cell { return s.styles.numbersHeading(title + " (" + inv.Currency + ")") }
+	s.section("Totals by charge type", s.styles.textHeading("Charge type"), s.styles.numbersHeading("Lines"), money("Net"), money("Tax"), money("Gross"))
 	for _, t := range inv.Sections {
 		s.totals(t.Name, "", t.Totals)
 	}
-	s.section("Totals by customer", "Customer", "Lines", money("Net"), money("Tax"), money("Gross"), "Customer id")
+	s.section("Totals by customer", s.styles.textHeading("Customer"), s.styles.numbersHeading("Lines"), money("Net"), money("Tax"), money("Gross"), s.styles.textHeading("Customer id"))
 	for _, t := range inv.Customers {
 		s.totals(t.CustomerName, t.CustomerID, t.Totals)
 	}
@@ -162,7 +161,8 @@ func (b *Workbook) identityBlock(s *summary) {
 // the lines and over the tables of this workbook.
 func (b *Workbook) controlTotals(s *summary) error {
 	inv := b.Info.Invoice
-	s.section("Control totals", "Check", "A: invoice", "B: this workbook", "Difference", "Tolerance", "Result")
+	s.section("Control totals", s.styles.textHeading("Check"), s.styles.numbersHeading("A: invoice"), s.styles.numbersHeading("B: this workbook"),
+		s.styles.numbersHeading("Difference"), s.styles.numbersHeading("Tolerance"), s.styles.textHeading("Result"))
 	sum := func(function string, column int) (string, error) {
 		parts := make([]string, len(b.filled))
 		for i, sheet := range b.filled {
@@ -237,7 +237,7 @@ const signOffRows = 5
 
 // signOff leaves room for the people who answer for the month.
 func signOff(s *summary) {
-	s.section("Sign-off", "", "Name", "Date", "Comment")
+	s.section("Sign-off", s.styles.textHeading(""), s.styles.textHeading("Name"), s.styles.textHeading("Date"), s.styles.textHeading("Comment"))
 	for _, role := range []string{"Prepared", "Reviewed"} {
 		s.put(
 			excelize.Cell{StyleID: s.styles.label, Value: role},
@@ -247,6 +247,8 @@ func signOff(s *summary) {
 		)
 	}
 }
+
+const messageWidth = 70
 
 // writeExceptions lists what was not billed, or billed with a warning, of this
 // partner and no other. Owner, status and comment are for people.
@@ -259,8 +261,9 @@ func (b *Workbook) writeExceptions() error {
 	}
 	slices.SortFunc(own, compareExceptions)
 	sheet, err := newDataSheet(b.file, b.styles, exceptionsSheet, "Exceptions", tabRed, []sheetColumn{
-		{"Severity", 18}, {"Code", 26}, {"Customer id", 38}, {"Subscription id", 38}, {"Event id", 38},
-		{"Message", 70}, {"Owner", 18}, {"Status", 24}, {"Comment", 40},
+		{title: "Severity", width: 16}, {title: "Code", width: 28}, {title: "Customer id", width: 39},
+		{title: "Subscription id", width: 39}, {title: "Event id", width: 39}, {title: "Message", width: messageWidth},
+		{title: "Owner", width: 18}, {title: "Status", width: 24}, {title: "Comment", width: 40},
 	}, 2)
 	if err != nil {
 		return err
@@ -273,7 +276,7 @@ func (b *Workbook) writeExceptions() error {
 		err := sheet.append([]any{
 			cell.text(string(e.Severity)), cell.text(string(e.Code)), cell.text(e.CustomerID),
 			cell.text(e.SubscriptionID), cell.text(e.EventID), message, input, input, input,
-		})
+		}, rowFor(e.Message, messageWidth))
 		if err != nil {
 			return err
 		}
