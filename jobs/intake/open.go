@@ -213,38 +213,39 @@ func (m *Member) open() (*stream, error) {
 
 // stream is an unpacked file.
 type stream struct {
-	*bufio.Reader
+	// buf is no embedded field: its WriteTo would go round the bound.
+	buf     *bufio.Reader
 	plain   bool // nothing was unpacked
 	left    int64
 	closers []func() error
 }
 
 func (s *stream) unpack(raw io.Reader, inArchive bool) error {
-	s.Reader = bufio.NewReaderSize(raw, 64<<10)
+	s.buf = bufio.NewReaderSize(raw, 64<<10)
 	s.plain = !inArchive
-	head, _ := s.Peek(4)
+	head, _ := s.buf.Peek(4)
 	switch {
 	case isZip(head):
 		return refusedNested
 	case isGzip(head):
-		z, err := gzip.NewReader(s.Reader)
+		z, err := gzip.NewReader(s.buf)
 		if err != nil {
 			return err
 		}
-		s.closers = append(s.closers, z.Close)
-		s.Reader = bufio.NewReaderSize(z, 64<<10)
+		s.closers = append(s.closers, func() error { _ = z.Close(); return nil }) // it only repeats what reading said
+		s.buf = bufio.NewReaderSize(z, 64<<10)
 	case isZstd(head):
-		z, err := zstd.NewReader(s.Reader, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		z, err := zstd.NewReader(s.buf, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return err
 		}
 		s.closers = append(s.closers, func() error { z.Close(); return nil })
-		s.Reader = bufio.NewReaderSize(z, 64<<10)
+		s.buf = bufio.NewReaderSize(z, 64<<10)
 	default:
 		return nil
 	}
 	s.plain = false
-	head, _ = s.Peek(4)
+	head, _ = s.buf.Peek(4)
 	switch {
 	case isZip(head):
 		return refusedNested
@@ -257,15 +258,15 @@ func (s *stream) unpack(raw io.Reader, inArchive bool) error {
 // Read reads unpacked bytes.
 func (s *stream) Read(p []byte) (int, error) {
 	if s.left < 0 {
-		return s.Reader.Read(p)
+		return s.buf.Read(p)
 	}
 	if s.left == 0 {
-		if _, err := s.Peek(1); err != nil {
+		if _, err := s.buf.Peek(1); err != nil {
 			return 0, err
 		}
 		return 0, refusedBomb
 	}
-	n, err := s.Reader.Read(p[:min(int64(len(p)), s.left)])
+	n, err := s.buf.Read(p[:min(int64(len(p)), s.left)])
 	s.left -= int64(n)
 	return n, err
 }

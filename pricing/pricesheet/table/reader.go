@@ -95,6 +95,10 @@ func (r *Reader) Read() ([][]byte, error) {
 		if !errors.As(err, &e) {
 			return nil, err
 		}
+		// A quote out of place is the likelier cause of one that never closes.
+		if cause := r.parse(chomp(r.buf[r.start : r.start+first])); cause != nil && cause.(*Error).Rule != ruleOpen {
+			err = cause
+		}
 		r.consume(first)
 		return nil, r.at(err)
 	}
