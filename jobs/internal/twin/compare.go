@@ -4,9 +4,27 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
+
+// Diff compares a month that the twin computed with what was published for it: the
+// reconciliation.csv of every partner by PartnerId, and the exceptions.csv.
+func (r Result) Diff(reconciliation map[string][]byte, exceptions []byte) (diffs []string) {
+	partners := slices.Collect(maps.Keys(reconciliation))
+	partners = slices.AppendSeq(partners, maps.Keys(r.Partners))
+	slices.Sort(partners)
+	for _, partner := range slices.Compact(partners) {
+		for _, d := range Diff(r.Partners[partner], reconciliation[partner]) {
+			diffs = append(diffs, fmt.Sprintf("%s partner %s: %s", r.Month, partner, d))
+		}
+	}
+	for _, d := range DiffExceptions(r.Exceptions, exceptions) {
+		diffs = append(diffs, fmt.Sprintf("%s exceptions: %s", r.Month, d))
+	}
+	return diffs
+}
 
 // Diff compares the rows that the twin wants with a reconciliation.csv, and gives
 // one readable line for each difference; none when the two agree. ReferenceIds
@@ -144,6 +162,9 @@ func readRows(data []byte) (rows []Row, problems []string) {
 	records, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
 	if err != nil {
 		return nil, []string{"unreadable: " + err.Error()}
+	}
+	if bytes.Count(data, []byte("\n")) != bytes.Count(data, []byte("\r\n")) {
+		problems = append(problems, "line endings: want CRLF alone")
 	}
 	if !slices.Equal(records[0], Columns) {
 		problems = append(problems, fmt.Sprintf("header: want %v, got %v", Columns, records[0]))

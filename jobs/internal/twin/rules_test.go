@@ -344,9 +344,9 @@ func TestLateChangeIsCorrected(t *testing.T) {
 	}
 	// The same id was in truth a purchase that never was: a conflict changes nothing,
 	// so the books stay as they are.
-	false1 := b.changes[0]
-	false1.Data = map[string]any{"customerId": "c"}
-	books.Ingest(World{Changes: []Change{false1}})
+	contradiction := b.changes[0]
+	contradiction.Data = map[string]any{"customerId": "c"}
+	books.Ingest(World{Changes: []Change{contradiction}})
 	if may := books.Bill(NewMonth(2024, 5)); len(may.Partners) > 0 {
 		t.Errorf("%v", may.Partners)
 	}
@@ -395,6 +395,15 @@ func TestDiff(t *testing.T) {
 	got[2]["ReferenceId"] = got[0]["ReferenceId"]
 	if diffs := Diff(want, text()); len(diffs) == 0 {
 		t.Error("two events with one reference are no difference")
+	}
+	result := Result{Month: NewMonth(2024, 3), Partners: map[string][]Row{"p": want}, Exceptions: []Exception{{Severity: "error", Code: "INVALID_CHANGE", EventID: "e"}}}
+	got[2]["ReferenceId"] = got[1]["ReferenceId"]
+	published := "Severity,Code,PartnerId,CustomerId,SubscriptionId,EventId,Message\r\nerror,INVALID_CHANGE,,,,e,its reason\r\n"
+	if diffs := result.Diff(map[string][]byte{"p": text()}, []byte(published)); len(diffs) > 0 {
+		t.Errorf("%q", diffs)
+	}
+	if diffs := result.Diff(map[string][]byte{"p": text(), "q": text()}, nil); len(diffs) != len(want)+1 {
+		t.Errorf("%q", diffs)
 	}
 	got = got[:2]
 	if diffs := Diff(want, text()); len(diffs) != 1 || !strings.HasPrefix(diffs[0], "missing") {
