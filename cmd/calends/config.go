@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pipeline/subscription"
+)
+
+// Config is calends.yaml. calends.example.yaml shows every key.
+type Config struct {
+	Bucket  string `yaml:"bucket"`
+	Workers int    `yaml:"workers"`
+	// Policies hold for every partner that names no others.
+	Policies PolicyConfig            `yaml:"policies"`
+	Partners map[string]PolicyConfig `yaml:"partners"` // by PartnerId
+
+	// resolved are the policies of Partners and, under "", those of all others.
+	resolved map[string]subscription.Policies
+}
+
+// PolicyConfig names policies. A blank one is as for everybody.
+type PolicyConfig struct {
+	Rounding string `yaml:"rounding"` // documented, unit or line
+	MonthEnd string `yaml:"monthEnd"` // clamp or stick
+	Windows  string `yaml:"windows"`  // enforce or trust
+}
+
+// defaultsOfConfig is what holds without a file.
+func defaultsOfConfig() Config {
+	return Config{resolved: map[string]subscription.Policies{"": {}}}
+}
+
+// policiesOf gives the policies of a partner.
+func (c Config) policiesOf(partnerID string) subscription.Policies {
+	if p, ok := c.resolved[partnerID]; ok {
+		return p
+	}
+	return c.resolved[""]
+}
+
+// loadConfig reads a configuration file and checks it.
+func loadConfig(name string) (Config, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := parseConfig(data)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration %s: %w", filepath.Base(name), err)
+	}
+	return c, nil
+}
+
+func parseConfig(data []byte) (Config, error) {
+	var c Config
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return Config{}, err
+	}
+	if len(document.Content) > 0 {
+		if err := checkKeys(document.Content[0], fileKeys()); err != nil {
+			return Config{}, err
+		}
+	}
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return Config{}, err
+	}
+	return c, c.resolve()
+}
+
+// resolve turns names into policies.
+func (c *Config) resolve() error {
+	if c.Workers < 0 {
+		return fmt.Errorf("workers %d: want 1 or more; 0 is one a core", c.Workers)
+	}
+	everybody := PolicyConfig{Rounding: "documented", MonthEnd: "clamp", Windows: "enforce"}.but(c.Policies)
+	policies, err := everybody.parse()
+	if err != nil {
+		return fmt.Errorf("policies: %w", err)
+	}
+	c.resolved = map[string]subscription.Policies{"": policies}
+	for _, id := range slices.Sorted(maps.Keys(c.Partners)) {
+		if c.resolved[id], err = everybody.but(c.Partners[id]).parse(); err != nil {
+			return fmt.Errorf("partners: %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// but puts the names that other gives over those of p.
+func (p PolicyConfig) but(other PolicyConfig) PolicyConfig {
+	for _, pair := range []struct{ mine, theirs *string }{
+		{&p.Rounding, &other.Rounding}, {&p.MonthEnd, &other.MonthEnd}, {&p.Windows, &other.Windows},
+	} {
+		if *pair.theirs != "" {
+			*pair.mine = *pair.theirs
+		}
+	}
+	return p
+}
+
+func (p PolicyConfig) parse() (subscription.Policies, error) {
+	return ledger.ParsePolicies(invoice.Policies{Rounding: p.Rounding, MonthEnd: p.MonthEnd, Windows: p.Windows})
+}
+
+// keys are what a mapping of the file may hold: its names, and what stands below
+// each. "*" is any name.
+type keys map[string]keys
+
+func fileKeys() keys {
+	policies := keys{"rounding": nil, "monthEnd": nil, "windows": nil}
+	return keys{"bucket": nil, "workers": nil, "policies": policies, "partners": {"*": policies}}
+}
+
+// checkKeys refuses names that mean nothing: a setting that is misspelt would
+// otherwise silently not hold.
+func checkKeys(node *yaml.Node, known keys) error {
+	if node.Kind != yaml.MappingNode || known == nil {
+		return nil // decoding says what kind of value is wanted
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		below, ok := known[key.Value]
+		if !ok {
+			below, ok = known["*"]
+		}
+		if !ok {
+			return fmt.Errorf("line %d: unknown key %q%s", key.Line, key.Value, suggest(key.Value, slices.Sorted(maps.Keys(known))))
+		}
+		if err := checkKeys(value, below); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// suggest names the known key that was probably meant, or all of them.
+func suggest(name string, known []string) string {
+	best, distance := "", len(name)/2+1
+	for _, k := range known {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("; did you mean %q?", best)
+	}
+	return "; known are " + strings.Join(known, ", ")
+}
+
+// editDistance counts the letters to insert, remove or replace.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

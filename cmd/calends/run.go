@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line: a field a command, each in a file of its own.
+type cli struct {
+	Globals globals  `embed:""`
+	Help    helpFlag `short:"h" help:"Show help; after a command, that command's."`
+
+	Ingest  ingestCmd  `cmd:"" help:"Take input files into the bucket."`
+	Bill    billCmd    `cmd:"" help:"Compute a month: draft invoices and exceptions."`
+	Close   closeCmd   `cmd:"" help:"Number and freeze a month."`
+	Version versionCmd `cmd:"" help:"Print the program's version."`
+}
+
+const about = `Invoices for Microsoft CSP partners, from what happened to their subscriptions.
+
+Try it: calends demo
+
+Exit codes:
+    0  done; warnings alone are 0 too
+    1  failed, or verify found something wrong
+    2  wrong usage, or a configuration that cannot be read
+    3  done, with exceptions or differences to look at
+    4  an input is missing: take it in, then run again
+    5  another run holds the bucket's lock: wait, then run again
+  130  stopped by Ctrl-C or SIGTERM; running again finishes the job`
+
+// streams are where a command reads and writes.
+type streams struct {
+	stdin  io.Reader
+	stdout io.Writer // results, and nothing else
+	stderr io.Writer // talk, progress, errors
+}
+
+// errHelp ends parsing when help was asked for and printed.
+var errHelp = errors.New("help was printed")
+
+// helpFlag prints the help. Kong's own would end the process.
+type helpFlag bool
+
+// BeforeReset is called by kong as soon as the flag is seen, whatever else is
+// missing on the command line.
+func (helpFlag) BeforeReset(ctx *kong.Context) error {
+	if err := ctx.PrintUsage(false); err != nil {
+		return err
+	}
+	return errHelp
+}
+
+// run is the whole program but for the process around it. It returns the exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	var line cli
+	parser, err := kong.New(&line, kong.Name("calends"), kong.Description(about), kong.NoDefaultHelp(),
+		kong.Writers(s.stdout, s.stderr), kong.ConfigureHelp(kong.HelpOptions{
+			Compact: true, NoAppDescFormat: true, FlagsLast: true, WrapUpperBound: 100,
+		}))
+	if err != nil {
+		fmt.Fprintln(s.stderr, "calends: command line:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if errors.Is(err, errHelp) {
+		return exitDone
+	}
+	if err != nil {
+		return reportUsage(s.stderr, err)
+	}
+	a := newApp(s, line.Globals)
+	command.BindTo(ctx, (*context.Context)(nil))
+	return a.exit(ctx, command.Run(a))
+}
+
+// reportUsage prints what is wrong with the command line and where help is.
+func reportUsage(w io.Writer, err error) int {
+	fmt.Fprintln(w, "calends:", err)
+	help := "calends --help"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		if node := parse.Context.Selected(); node != nil {
+			help = node.FullPath() + " --help"
+		}
+	}
+	fmt.Fprintln(w, "see:", help)
+	return exitUsage
+}
+
+// oneOrAll is what JSON shows of a command that takes one thing or several: one
+// stands for itself, several are a list.
+func oneOrAll[T any](all []T) any {
+	if len(all) == 1 {
+		return all[0]
+	}
+	return slices.Clip(all)
+}
