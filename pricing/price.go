@@ -1,6 +1,8 @@
 package pricing
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -69,6 +71,21 @@ func NewSheet(market string, month Month, file, sha256 string, rows []Row) *Shee
 		s.rows[k] = append(s.rows[k], r)
 	}
 	return s
+}
+
+// Rows returns all rows by product, SKU, term, plan, segment, currency, start
+// and line.
+func (s *Sheet) Rows() []Row {
+	var all []Row
+	for _, rows := range s.rows {
+		all = append(all, rows...)
+	}
+	slices.SortFunc(all, func(a, b Row) int {
+		return cmp.Or(strings.Compare(a.ProductID, b.ProductID), strings.Compare(a.SkuID, b.SkuID), cmp.Compare(a.Term, b.Term),
+			cmp.Compare(a.Plan, b.Plan), strings.Compare(a.Segment, b.Segment), strings.Compare(a.Currency, b.Currency),
+			cmp.Compare(a.Start, b.Start), cmp.Compare(a.Line, b.Line), a.UnitPrice.Cmp(b.UnitPrice))
+	})
+	return all
 }
 
 // Book finds the sheet that governs a market in a month: that month's, else
