@@ -35,7 +35,7 @@ type changeSource interface {
 // be closed.
 func OpenChanges(m *Member, format Format) (*ChangeReader, error) {
 	if format == Parquet {
-		t, err := m.OpenTable()
+		t, err := m.OpenAt()
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,7 @@ type lineReader struct {
 }
 
 func newLineReader(src io.Reader) *lineReader {
-	l := &lineReader{src: bufio.NewReaderSize(src, 256<<10)}
+	l := &lineReader{src: bufio.NewReaderSize(src, 64<<10)}
 	if mark, _ := l.src.Peek(3); string(mark) == "\xef\xbb\xbf" {
 		_, _ = l.src.Discard(3) // just peeked
 	}

@@ -281,22 +281,22 @@ func (s *stream) Close() error {
 	return errors.Join(errs...)
 }
 
-// Table is a file that can be read at any place, as Parquet must be.
-type Table struct {
+// Content is a file that can be read at any place, as Parquet must be.
+type Content struct {
 	io.ReaderAt
 	Size    int64
 	spooled *os.File
 }
 
-// OpenTable returns the content for reading at any place. A packed file is
+// OpenAt returns the content for reading at any place. A packed file is
 // unpacked into a temporary one, of MaxSpool bytes at most.
-func (m *Member) OpenTable() (*Table, error) {
+func (m *Member) OpenAt() (*Content, error) {
 	s, err := m.open()
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", m.Name, err)
 	}
 	if s.plain {
-		return &Table{ReaderAt: m.file, Size: m.size}, s.Close()
+		return &Content{ReaderAt: m.file, Size: m.size}, s.Close()
 	}
 	file, err := spool(s)
 	if err = errors.Join(err, s.Close()); err != nil {
@@ -306,11 +306,11 @@ func (m *Member) OpenTable() (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Table{ReaderAt: file, Size: info.Size(), spooled: file}, nil
+	return &Content{ReaderAt: file, Size: info.Size(), spooled: file}, nil
 }
 
 // Close removes the temporary file, if there is one.
-func (t *Table) Close() error {
+func (t *Content) Close() error {
 	if t.spooled == nil {
 		return nil
 	}

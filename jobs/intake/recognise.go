@@ -81,7 +81,7 @@ func (m *Member) Recognise() Recognised {
 	if !bytes.HasPrefix(head[:n], []byte("PAR1")) {
 		return Recognise(head[:n])
 	}
-	t, err := m.OpenTable()
+	t, err := m.OpenAt()
 	if err != nil {
 		return unknownBecause(err)
 	}

@@ -69,8 +69,9 @@ func Read(src io.Reader) (*Sheet, error) {
 		segment: t.Optional("Segment"),
 		tierMin: t.Optional("PricingTierRangeMin"), tierMax: t.Optional("PricingTierRangeMax"),
 		title: t.Optional("ProductTitle"), skuTitle: t.Optional("SkuTitle"), publisher: t.Optional("Publisher"),
-		prices: make(map[string]decimal.Decimal), starts: make(map[string]pricing.Instant),
-		ends: make(map[string]pricing.Instant), markets: make(map[string]bool),
+		codes: make(map[string]string), currencies: make(map[string]string), segments: make(map[string]string),
+		prices: make(map[string]decimal.Decimal), starts: make(map[string]pricing.Instant), ends: make(map[string]pricing.Instant),
+		markets:   make(map[string]bool),
 		blankPlan: table.Errors{What: "price sheet"},
 	}
 	for _, unused := range [...]string{"SkuDescription", "UnitOfMeasure", "Tags", "ERP Price"} {
@@ -102,10 +103,11 @@ type sheetParser struct {
 	counts  Counts
 	markets map[string]bool
 
-	// What repeats is parsed once.
-	text         table.Interner
-	prices       map[string]decimal.Decimal
-	starts, ends map[string]pricing.Instant
+	// What repeats is parsed and kept once, by its text.
+	text                        table.Interner
+	codes, currencies, segments map[string]string
+	prices                      map[string]decimal.Decimal
+	starts, ends                map[string]pricing.Instant
 
 	// blankPlan are the rows without a plan: errors, unless this turns out to
 	// be the software sheet.
@@ -142,22 +144,26 @@ func (p *sheetParser) row() *table.Error {
 	r.ProductID = p.text.String(t.Cell(p.product))
 	r.SkuID = p.skuID(t.Cell(p.sku))
 	var ok bool
-	if r.Market, ok = table.Country(t.Cell(p.market)); !ok {
+	if r.Market, ok = once(p.codes, t.Cell(p.market), table.Country); !ok {
 		return t.Refuse(p.market, ruleMarket)
 	}
-	r.Market = p.text.String([]byte(r.Market))
-	if r.Currency, ok = table.Currency(t.Cell(p.currency)); !ok {
+	if r.Currency, ok = once(p.currencies, t.Cell(p.currency), table.Currency); !ok {
 		return t.Refuse(p.currency, ruleCurrency)
 	}
-	r.Currency = p.text.String([]byte(r.Currency))
-	r.Segment = p.text.String([]byte(table.Segment(t.Cell(p.segment))))
-	if err := p.unitPrice(&r); err != nil {
-		return err
+	r.Segment, _ = once(p.segments, t.Cell(p.segment), segment) // any will do
+	if r.UnitPrice, ok = once(p.prices, t.Cell(p.price), table.Decimal); !ok || r.UnitPrice.IsNegative() {
+		switch {
+		case ok:
+			return t.Refuse(p.price, ruleNegative)
+		case len(t.Cell(p.price)) == 0:
+			return t.Refuse(p.price, ruleRequired)
+		}
+		return t.Refuse(p.price, table.RuleDecimal)
 	}
-	if r.Start, ok = bound(p.starts, t.Cell(p.start), firstInstant, startOf); !ok {
+	if r.Start, ok = once(p.starts, t.Cell(p.start), start); !ok {
 		return t.Refuse(p.start, table.RuleDate)
 	}
-	if r.End, ok = bound(p.ends, t.Cell(p.end), lastInstant, table.Stamp.End); !ok {
+	if r.End, ok = once(p.ends, t.Cell(p.end), end); !ok {
 		return t.Refuse(p.end, table.RuleDate)
 	}
 	r.Tiered = len(t.Cell(p.tierMin)) > 0 || len(t.Cell(p.tierMax)) > 0
@@ -183,41 +189,33 @@ func (p *sheetParser) skuID(cell []byte) string {
 	return p.text.String([]byte(pricing.NormalSKU(string(cell))))
 }
 
-func (p *sheetParser) unitPrice(r *pricing.Row) *table.Error {
-	cell := p.t.Cell(p.price)
-	price, seen := p.prices[string(cell)]
-	if !seen {
-		var ok bool
-		price, ok = table.Decimal(cell)
-		switch {
-		case len(cell) == 0:
-			return p.t.Refuse(p.price, ruleRequired)
-		case !ok:
-			return p.t.Refuse(p.price, table.RuleDecimal)
-		case price.IsNegative():
-			return p.t.Refuse(p.price, ruleNegative)
-		}
-		p.prices[string(cell)] = price
+// once reads a cell, or remembers what an equal one was.
+func once[T any](seen map[string]T, cell []byte, read func([]byte) (T, bool)) (T, bool) {
+	if v, ok := seen[string(cell)]; ok {
+		return v, true
 	}
-	r.UnitPrice = price
-	return nil
+	v, ok := read(cell)
+	if ok {
+		seen[string(cell)] = v
+	}
+	return v, ok
 }
 
-func startOf(s table.Stamp) pricing.Instant { return s.At }
+func segment(cell []byte) (string, bool) { return table.Segment(cell), true }
 
-// bound reads one end of a row's validity; a blank one is unbounded.
-func bound(seen map[string]pricing.Instant, cell []byte, unbounded pricing.Instant, of func(table.Stamp) pricing.Instant) (pricing.Instant, bool) {
+// start and end read the bounds of a row's validity; a blank one is unbounded.
+func start(cell []byte) (pricing.Instant, bool) {
 	if len(cell) == 0 {
-		return unbounded, true
-	}
-	if at, ok := seen[string(cell)]; ok {
-		return at, true
+		return firstInstant, true
 	}
 	stamp, ok := table.Time(cell)
-	if !ok {
-		return 0, false
+	return stamp.At, ok
+}
+
+func end(cell []byte) (pricing.Instant, bool) {
+	if len(cell) == 0 {
+		return lastInstant, true
 	}
-	at := of(stamp)
-	seen[string(cell)] = at
-	return at, true
+	stamp, ok := table.Time(cell)
+	return stamp.End(), ok
 }
