@@ -177,15 +177,16 @@ func (j *jsonChanges) envelope(key []byte) bool {
 func (j *jsonChanges) data(key []byte) bool { return j.member(dataField(key), key, 1) }
 
 func (j *jsonChanges) member(f field, key []byte, depth int) bool {
-	if f == fNext {
+	// What stands in data goes before what stands beside it.
+	covered := depth == 0 && fCustomerID <= f && f < numFields && j.rec.values[f].kind != absent
+	if f == fNext && !covered {
 		return j.rec.nextTerm(&j.scan)
 	}
 	v, ok := j.scan.value(0)
 	switch {
 	case f == fUnknown:
 		j.rec.addUnknown(string(key), depth, v)
-	case f != fIgnored && (depth == 1 || j.rec.values[f].kind == absent || f < fCustomerID):
-		// What stands in data goes before what stands beside it.
+	case f != fIgnored && !covered:
 		j.rec.values[f] = v
 	}
 	return ok
@@ -244,7 +245,7 @@ func (r *record) nextObject(p *scanner) bool {
 		case "customTermEndDate":
 			f = fNextCustomTermEnd
 		}
-		return r.nextMember(p, f, key)
+		return r.nextMember(p, f, next+".", key)
 	})
 }
 
@@ -256,13 +257,13 @@ func (r *record) nextProduct(p *scanner) bool {
 		}
 		return ok
 	}
-	return p.members(func(key []byte) bool { return r.nextMember(p, nextProductField(key), key) })
+	return p.members(func(key []byte) bool { return r.nextMember(p, nextProductField(key), next+".product.", key) })
 }
 
-func (r *record) nextMember(p *scanner, f field, key []byte) bool {
+func (r *record) nextMember(p *scanner, f field, path string, key []byte) bool {
 	v, ok := p.value(0)
 	if f == fUnknown {
-		r.addUnknown(next+"."+string(key), 2, v)
+		r.addUnknown(path+string(key), 2, v)
 	} else {
 		r.values[f] = v
 	}

@@ -279,6 +279,23 @@ func TestContent(t *testing.T) {
 			t.Errorf("%s: want the same content, refused %q\n%s", name, refused, in)
 		}
 	}
+	for name, pair := range map[string][2]string{
+		"data goes before the envelope": {
+			strings.Replace(event("t", `"quantity":5,"scheduledNextTermInstructions":{}`), `"id"`, `"quantity":6,"scheduledNextTermInstructions":{"quantity":1},"id"`, 1),
+			strings.TrimSuffix(event("t", `"quantity":5,"scheduledNextTermInstructions":{}`), "}") + `,"quantity":6,"scheduledNextTermInstructions":{"quantity":1}}`,
+		},
+		"empty instructions": {event("t", `"scheduledNextTermInstructions":null`), event("t", `"scheduledNextTermInstructions":{"product":{},"quantity":null}`)},
+	} {
+		got, refused := jsonOf(t, pair[0]+"\n"+pair[1])
+		if len(got) != 2 || got[0].Content != got[1].Content || showChange(got[0]) != showChange(got[1]) || !got[0].NextTerm.Empty() {
+			t.Errorf("%s: got %v, refused %q", name, got, refused)
+		}
+	}
+	flat, _ := csvOf(t, "id,type,time,customerId,x,"+next+".product.y,"+next+".quantity\ne,t,2026-10-05T09:30:00Z,c,1,2,3\n")
+	nested, _ := jsonOf(t, `{"id":"e","type":"t","time":"2026-10-05T09:30:00Z","data":{"customerId":"c","x":"1","scheduledNextTermInstructions":{"product":{"y":"2"},"quantity":3}}}`)
+	if len(flat) != 1 || len(nested) != 1 || flat[0].Content != nested[0].Content {
+		t.Errorf("unknown fields of CSV and JSON: got %v and %v", flat, nested)
+	}
 	seen := map[[32]byte]string{}
 	for name, in := range map[string]string{
 		"as it is":            base,

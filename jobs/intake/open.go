@@ -160,16 +160,18 @@ func (m *Member) OpenReference() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", m.Name, err)
 	}
-	s.left = MaxReference
+	s.left, s.past = MaxReference, refusedReference
 	return s, nil
 }
 
-// SHA256 returns the hash of the unpacked content and its length.
+// SHA256 returns the hash of the unpacked content and its length. Past
+// MaxSpool bytes it gives up.
 func (m *Member) SHA256() (sum [sha256.Size]byte, size int64, err error) {
-	s, err := m.Open()
+	s, err := m.open()
 	if err != nil {
-		return sum, 0, err
+		return sum, 0, fmt.Errorf("read %s: %w", m.Name, err)
 	}
+	s.left, s.past = MaxSpool, refusedSpool
 	hash := sha256.New()
 	size, err = io.Copy(hash, s)
 	if err = errors.Join(err, s.Close()); err != nil {
@@ -184,9 +186,10 @@ type refusal string
 func (r refusal) Error() string { return string(r) }
 
 const (
-	refusedTwice  = refusal("is compressed twice: unpack it once")
-	refusedNested = refusal("is a zip inside another archive: unpack the outer one")
-	refusedBomb   = refusal("is larger than 1 GiB once unpacked: no reference file is")
+	refusedTwice     = refusal("is compressed twice: unpack it once")
+	refusedNested    = refusal("is a zip inside another archive: unpack the outer one")
+	refusedReference = refusal("is larger than 1 GiB once unpacked: no reference file is")
+	refusedSpool     = refusal("is larger than 16 GiB once unpacked")
 )
 
 func (m *Member) open() (*stream, error) {
@@ -215,8 +218,9 @@ func (m *Member) open() (*stream, error) {
 type stream struct {
 	// buf is no embedded field: its WriteTo would go round the bound.
 	buf     *bufio.Reader
-	plain   bool // nothing was unpacked
-	left    int64
+	plain   bool  // nothing was unpacked
+	left    int64 // bytes that may still be read; negative: any number
+	past    refusal
 	closers []func() error
 }
 
@@ -264,7 +268,7 @@ func (s *stream) Read(p []byte) (int, error) {
 		if _, err := s.buf.Peek(1); err != nil {
 			return 0, err
 		}
-		return 0, refusedBomb
+		return 0, s.past
 	}
 	n, err := s.buf.Read(p[:min(int64(len(p)), s.left)])
 	s.left -= int64(n)
@@ -325,7 +329,7 @@ func spool(src io.Reader) (*os.File, error) {
 	}
 	n, err := io.Copy(file, io.LimitReader(src, MaxSpool+1))
 	if err == nil && n > MaxSpool {
-		err = refusal("is larger than 16 GiB once unpacked")
+		err = refusedSpool
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(file.Name()))

@@ -202,7 +202,7 @@ func TestReferenceIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := io.Copy(io.Discard, s)
-	if n != MaxReference || !errors.Is(err, refusedBomb) {
+	if n != MaxReference || !errors.Is(err, refusedReference) {
 		t.Errorf("got %d bytes, %v", n, err)
 	}
 	if err := errors.Join(s.Close(), in.Close()); err != nil {

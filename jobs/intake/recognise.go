@@ -35,7 +35,9 @@ func (k Kind) String() string {
 }
 
 // Whole reports whether a file of the kind is taken whole or refused whole.
-func (k Kind) Whole() bool { return k != Changes && k != Charges && k != LegacyCharges }
+func (k Kind) Whole() bool {
+	return k != Unknown && k != Changes && k != Charges && k != LegacyCharges
+}
 
 // Format is how a file is written.
 type Format uint8

@@ -86,12 +86,15 @@ func Read(src io.Reader) (*Sheet, error) {
 		}
 	}
 	p.counts.NoPlan = p.blankPlan.Count
-	p.counts.Rows = len(p.rows)
+	rows := slices.Concat(append(p.full, p.rows)...)
+	p.counts.Rows = len(rows)
 	return &Sheet{
-		Rows: p.rows, Markets: slices.Sorted(maps.Keys(p.markets)), Counts: p.counts,
+		Rows: rows, Markets: slices.Sorted(maps.Keys(p.markets)), Counts: p.counts,
 		Unknown: t.Unknown(), Software: p.counts.OneTime > 0,
 	}, nil
 }
+
+const blockRows = 4096
 
 type sheetParser struct {
 	t *table.Table
@@ -99,6 +102,7 @@ type sheetParser struct {
 	product, sku, term, plan, market, currency, price, start, end int
 	segment, tierMin, tierMax, title, skuTitle, publisher         int
 
+	full    [][]pricing.Row // blocks of blockRows, so that a long sheet is copied once
 	rows    []pricing.Row
 	counts  Counts
 	markets map[string]bool
@@ -178,6 +182,9 @@ func (p *sheetParser) row() *table.Error {
 		p.counts.Trial++
 	}
 	p.markets[r.Market] = true
+	if len(p.rows) == cap(p.rows) && len(p.rows) > 0 {
+		p.full, p.rows = append(p.full, p.rows), make([]pricing.Row, 0, blockRows)
+	}
 	p.rows = append(p.rows, r)
 	return nil
 }
