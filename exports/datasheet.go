@@ -205,7 +205,7 @@ func fitText(s string) string {
 type styles struct {
 	heading, numberHeading, section, label, text, wrapped int
 	amount, price, whole, quantity, rate, date            int
-	pass, input, inputDate                                int
+	verdict, input, inputDate                             int
 }
 
 func newStyles(file *excelize.File, digits int) (st styles, err error) {

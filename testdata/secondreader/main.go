@@ -212,12 +212,11 @@ func (c column) filters(db *sql.DB, p, csv string) error {
 		return err
 	}
 	for _, v := range values {
-		literal := "'" + strings.ReplaceAll(v, "'", "''") + "'"
-		want := fmt.Sprintf("SELECT count(*) FROM c WHERE %s <> '' AND %s = %s", csv, key, literal)
-		if c.kind != "VARCHAR" {
-			literal += "::" + c.kind
+		want := fmt.Sprintf("SELECT count(*) FROM c WHERE %s <> '' AND %s = ?::%s", csv, key, c.kind)
+		if c.kind == "DATE" {
+			want = fmt.Sprintf("SELECT count(*) FROM c WHERE %s = ?", csv)
 		}
-		if err := agree(db, "rows of "+v, fmt.Sprintf("SELECT count(*) FROM p WHERE %s = %s", p, literal), want); err != nil {
+		if err := agree(db, "rows of "+v, fmt.Sprintf("SELECT count(*) FROM p WHERE %s = ?::%s", p, c.kind), want, v); err != nil {
 			return err
 		}
 	}
@@ -231,12 +230,12 @@ func (c column) number(csv string) string {
 }
 
 // agree runs two queries of one value and compares the values.
-func agree(db *sql.DB, what, parquet, csv string) error {
+func agree(db *sql.DB, what, parquet, csv string, args ...any) error {
 	var got, want sql.NullString
-	if err := db.QueryRow(parquet).Scan(&got); err != nil {
+	if err := db.QueryRow(parquet, args...).Scan(&got); err != nil {
 		return fmt.Errorf("%s: %w", parquet, err)
 	}
-	if err := db.QueryRow(csv).Scan(&want); err != nil {
+	if err := db.QueryRow(csv, args...).Scan(&want); err != nil {
 		return fmt.Errorf("%s: %w", csv, err)
 	}
 	if got != want {

@@ -1,0 +1,46 @@
+package exports
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var samples = flag.String("samples", "", "write pairs of reconciliation.csv and .parquet into this folder, for a second reader")
+
+// TestWriteSamples makes what testdata/secondreader compares: each number of
+// minor digits, nasty texts, several row groups, no rows at all.
+func TestWriteSamples(t *testing.T) {
+	t.Parallel()
+	if *samples == "" {
+		t.Skip("no -samples DIR")
+	}
+	odd := company()
+	for _, s := range nasty {
+		l := *odd[4]
+		account := *l.Account
+		account.CustomerName, l.Account, l.PriceAdjustment = s, &account, s
+		odd = append(odd, &l)
+	}
+	for name, s := range map[string]struct {
+		currency string
+		lines    int
+	}{"none": {"EUR", 0}, "jpy": {"JPY", 1_000}, "eur": {"EUR", parquetGroup + 10_000}, "kwd": {"KWD", 50_000}, "clf": {"CLF", 100}} {
+		lines := many(s.lines, s.currency)
+		if name == "eur" {
+			lines = append(lines, odd...)
+		}
+		folder := filepath.Join(*samples, name)
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for file, content := range map[string][]byte{
+			"reconciliation.csv": writeCSV(t, lines), "reconciliation.parquet": writeParquet(t, lines, s.currency),
+		} {
+			if err := os.WriteFile(filepath.Join(folder, file), content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
