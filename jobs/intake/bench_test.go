@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -35,7 +36,7 @@ func drain(b *testing.B, r *ChangeReader, err error) {
 	n := 0
 	for {
 		refused, err := r.Next(&c)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if refused != nil || err != nil {

@@ -37,6 +37,7 @@ func appendCanonical(dst []byte, v value) []byte {
 		return append(dst, ']')
 	case object:
 		return append(appendObject(dst, v.text), '}')
+	case absent, null, text, boolean:
 	}
 	return appendText(dst, v.text)
 }

@@ -137,7 +137,7 @@ func (j *jsonChanges) close() error { return nil }
 func (j *jsonChanges) read(r *record) (int64, error) {
 	line, tooLong, err := j.lines.next()
 	if err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return 0, io.EOF
 		}
 		return 0, fmt.Errorf("read changes, line %d: %w", j.lines.line, err)

@@ -28,7 +28,7 @@ func readChanges(t testing.TB, r *ChangeReader, err error) (changes []change.Cha
 		var c change.Change
 		e, err := r.Next(&c)
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return changes, refused
 		case err != nil:
 			t.Fatal(err)

@@ -170,7 +170,7 @@ func (j *jsonCharges) column(i int) string { return j.reader.columns[i].names[0]
 func (j *jsonCharges) read(cells [][]byte) (int64, error) {
 	line, tooLong, err := j.lines.next()
 	if err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return 0, io.EOF
 		}
 		return 0, fmt.Errorf("read charges, line %d: %w", j.lines.line, err)
@@ -254,6 +254,7 @@ func chargeCell(v value) (cell []byte, ok bool) {
 		return compact.Bytes(), true
 	case object:
 		return nil, false
+	case absent, text, number, boolean, floating:
 	}
 	return v.text, true
 }

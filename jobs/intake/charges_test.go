@@ -3,6 +3,7 @@ package intake
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -31,7 +32,7 @@ func readCharges(t testing.TB, in string) (charges []Charge, refused, unknown []
 		var c Charge
 		e, err := r.Next(&c)
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return charges, refused, r.Unknown()
 		case err != nil:
 			t.Fatal(err)

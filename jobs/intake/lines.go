@@ -3,6 +3,7 @@ package intake
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/calends/calends/pricing/pricesheet/table"
@@ -44,14 +45,14 @@ func (l *lineReader) next() (line []byte, tooLong bool, err error) {
 
 func (l *lineReader) read() (line []byte, tooLong bool, err error) {
 	chunk, err := l.src.ReadSlice('\n')
-	if err == nil || err == io.EOF && len(chunk) > 0 {
+	if err == nil || errors.Is(err, io.EOF) && len(chunk) > 0 {
 		return chunk, false, nil
 	}
-	if err != bufio.ErrBufferFull {
+	if !errors.Is(err, bufio.ErrBufferFull) {
 		return nil, false, err
 	}
 	l.buf = append(l.buf[:0], chunk...)
-	for err == bufio.ErrBufferFull {
+	for errors.Is(err, bufio.ErrBufferFull) {
 		chunk, err = l.src.ReadSlice('\n')
 		if len(l.buf)+len(chunk) <= MaxLine {
 			l.buf = append(l.buf, chunk...)
@@ -59,7 +60,7 @@ func (l *lineReader) read() (line []byte, tooLong bool, err error) {
 			tooLong = true
 		}
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, err
 	}
 	return l.buf, tooLong, nil

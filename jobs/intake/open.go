@@ -87,7 +87,7 @@ func (in *Input) Close() error {
 func (in *Input) list(size int64) error {
 	head := make([]byte, 4)
 	n, err := in.file.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if !isZip(head[:n]) {

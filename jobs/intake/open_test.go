@@ -234,7 +234,7 @@ func TestOpenChangesOfEveryFormat(t *testing.T) {
 			for err == nil {
 				_, err = r.Next(&c)
 			}
-			if wantCut := len(in) == 100; wantCut != errors.Is(err, io.ErrUnexpectedEOF) || !wantCut && (err != io.EOF || c.ID != "e1") {
+			if wantCut := len(in) == 100; wantCut != errors.Is(err, io.ErrUnexpectedEOF) || !wantCut && (!errors.Is(err, io.EOF) || c.ID != "e1") {
 				t.Errorf("%s: got %v, %v", m.Name, err, c)
 			}
 			if err := r.Close(); err != nil {

@@ -129,7 +129,7 @@ func (p *parquetChanges) read(r *record) (_ int64, err error) {
 	for i := range p.columns {
 		cell, err := p.columns[i].next()
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return 0, fmt.Errorf("read changes, row %d: %w", p.row, err)
@@ -159,7 +159,7 @@ func (c *parquetColumn) next() (parquet.Value, error) {
 		}
 		n, err := c.values.ReadValues(c.buffer[:])
 		c.at, c.n = 0, n
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			c.values = nil
 		} else if err != nil {
 			return parquet.Value{}, err
@@ -265,6 +265,7 @@ func converter(t parquet.Type) func([]byte, parquet.Value) (value, []byte) {
 		return put(floating, func(b []byte, v parquet.Value) []byte { return strconv.AppendFloat(b, float64(v.Float()), 'g', -1, 32) })
 	case parquet.Double:
 		return put(floating, func(b []byte, v parquet.Value) []byte { return strconv.AppendFloat(b, v.Double(), 'g', -1, 64) })
+	case parquet.ByteArray, parquet.FixedLenByteArray:
 	}
 	return func(arena []byte, v parquet.Value) (value, []byte) { return value{text, v.ByteArray()}, arena }
 }

@@ -95,7 +95,7 @@ func (m *Member) Recognise() Recognised {
 }
 
 func notEOF(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil
 	}
 	return err

@@ -62,7 +62,7 @@ func (r *Reader) Read() ([][]byte, error) {
 	for {
 		first, err := r.lineEnd(0)
 		r.line = r.next
-		if err == errTooLong {
+		if errors.Is(err, errTooLong) {
 			r.discardLine()
 			return nil, &Error{Line: r.line, Rule: ruleTooLong}
 		}
@@ -74,45 +74,36 @@ func (r *Reader) Read() ([][]byte, error) {
 			r.consume(first)
 			continue
 		}
+		size, rule := first, ""
 		if bytes.IndexByte(line, '"') < 0 {
-			r.split(line)
-			err = checkUTF8(line)
-			r.consume(first)
-			if err != nil {
-				return nil, r.at(err)
-			}
-			return r.fields, nil
-		}
-		size, err := r.recordEnd(first)
-		if err == nil {
-			err = r.parse(chomp(r.buf[r.start : r.start+size]))
-		}
-		if err == nil {
-			r.consume(size)
-			return r.fields, nil
-		}
-		var e *Error
-		if !errors.As(err, &e) {
+			rule = r.split(line)
+		} else if size, rule, err = r.quotedRecord(first); err != nil {
 			return nil, err
 		}
-		// A quote out of place is the likelier cause of one that never closes.
-		if cause := r.parse(chomp(r.buf[r.start : r.start+first])); cause != nil && cause.(*Error).Rule != ruleOpen {
-			err = cause
+		if rule != "" {
+			r.consume(first)
+			return nil, &Error{Line: r.line, Rule: rule}
 		}
-		r.consume(first)
-		return nil, r.at(err)
+		r.consume(size)
+		return r.fields, nil
 	}
 }
 
-func (r *Reader) at(err error) error {
-	return &Error{Line: r.line, Rule: err.(*Error).Rule}
-}
-
-func checkUTF8(b []byte) error {
-	if !utf8.Valid(b) {
-		return &Error{Rule: RuleUTF8}
+// quotedRecord reads a record whose first line has quotes, and returns its
+// size or the rule that it breaks.
+func (r *Reader) quotedRecord(first int) (size int, rule string, err error) {
+	size, rule, err = r.recordEnd(first)
+	if err != nil {
+		return 0, "", err
 	}
-	return nil
+	if rule == "" {
+		return size, r.parse(chomp(r.buf[r.start : r.start+size])), nil
+	}
+	// A quote out of place is the likelier cause of one that never closes.
+	if cause := r.parse(chomp(r.buf[r.start : r.start+first])); cause != "" && cause != ruleOpen {
+		rule = cause
+	}
+	return 0, rule, nil
 }
 
 func (r *Reader) skipMark() {
@@ -159,7 +150,7 @@ func (r *Reader) lineEnd(from int) (int, error) {
 			return 0, errTooLong
 		}
 		if !r.fill() {
-			if r.srcErr != io.EOF {
+			if !errors.Is(r.srcErr, io.EOF) {
 				return 0, r.srcErr
 			}
 			if r.end == r.start {
@@ -171,32 +162,32 @@ func (r *Reader) lineEnd(from int) (int, error) {
 }
 
 // recordEnd extends a first line with quotes to the end of its record: the
-// first line end after an even number of quotes.
-func (r *Reader) recordEnd(size int) (int, error) {
+// first line end after an even number of quotes. Where there is none it
+// returns the rule that is broken.
+func (r *Reader) recordEnd(size int) (_ int, rule string, err error) {
 	quotes, counted := 0, 0
 	for {
 		quotes += bytes.Count(r.buf[r.start+counted:r.start+size], []byte{'"'})
 		counted = size
 		if quotes%2 == 0 {
-			return size, nil
+			return size, "", nil
 		}
 		if size > MaxRecord {
-			return 0, &Error{Rule: ruleTooLong}
+			return 0, ruleTooLong, nil
 		}
 		if r.end-r.start == size && !r.fill() {
-			if r.srcErr != io.EOF {
-				return 0, r.srcErr
+			if !errors.Is(r.srcErr, io.EOF) {
+				return 0, "", r.srcErr
 			}
-			return 0, &Error{Rule: ruleOpen}
+			return 0, ruleOpen, nil
 		}
-		next, err := r.lineEnd(size)
-		if err == errTooLong {
-			return 0, &Error{Rule: ruleTooLong}
+		size, err = r.lineEnd(size)
+		if errors.Is(err, errTooLong) {
+			return 0, ruleTooLong, nil
 		}
 		if err != nil {
-			return 0, err
+			return 0, "", err
 		}
-		size = next
 	}
 }
 
@@ -231,23 +222,27 @@ func chomp(line []byte) []byte {
 	return line
 }
 
-func (r *Reader) split(line []byte) {
+// split splits a record without quotes. It returns the rule that it breaks.
+func (r *Reader) split(line []byte) (rule string) {
+	if !utf8.Valid(line) {
+		return RuleUTF8
+	}
 	r.fields = r.fields[:0]
 	for {
 		i := bytes.IndexByte(line, ',')
 		if i < 0 {
 			r.fields = append(r.fields, line)
-			return
+			return ""
 		}
 		r.fields = append(r.fields, line[:i])
 		line = line[i+1:]
 	}
 }
 
-// parse splits a record with quotes.
-func (r *Reader) parse(rec []byte) error {
-	if err := checkUTF8(rec); err != nil {
-		return err
+// parse splits a record with quotes. It returns the rule that it breaks.
+func (r *Reader) parse(rec []byte) (rule string) {
+	if !utf8.Valid(rec) {
+		return RuleUTF8
 	}
 	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
 	for {
@@ -258,25 +253,25 @@ func (r *Reader) parse(rec []byte) error {
 				field = rec[:i]
 			}
 			if bytes.IndexByte(field, '"') >= 0 {
-				return &Error{Rule: ruleBare}
+				return ruleBare
 			}
 			r.fields = append(r.fields, field)
 			if i < 0 {
-				return nil
+				return ""
 			}
 			rec = rec[i+1:]
 			continue
 		}
 		field, rest, ok := r.quoted(rec[1:])
 		if !ok {
-			return &Error{Rule: ruleOpen}
+			return ruleOpen
 		}
 		r.fields = append(r.fields, field)
 		switch {
 		case len(rest) == 0:
-			return nil
+			return ""
 		case rest[0] != ',':
-			return &Error{Rule: ruleAfter}
+			return ruleAfter
 		}
 		rec = rest[1:]
 	}

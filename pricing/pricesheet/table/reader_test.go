@@ -21,7 +21,7 @@ func readAll(t *testing.T, src io.Reader) []string {
 		fields, err := r.Read()
 		var e *Error
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return got
 		case errors.As(err, &e):
 			got = append(got, e.Error())

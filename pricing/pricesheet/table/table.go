@@ -26,7 +26,7 @@ func New(what string, src io.Reader) (*Table, error) {
 	header, err := t.reader.Read()
 	var e *Error
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		t.errs.Add(&Error{Line: 1, Rule: ruleNoHeader})
 		return nil, t.errs.Err()
 	case errors.As(err, &e):
@@ -106,7 +106,7 @@ func (t *Table) Next() error {
 	t.fields = fields
 	if err != nil {
 		var e *Error
-		if err == io.EOF || errors.As(err, &e) {
+		if errors.Is(err, io.EOF) || errors.As(err, &e) {
 			return err
 		}
 		return fmt.Errorf("read %s after line %d: %w", t.what, t.reader.Line(), err)
@@ -126,7 +126,7 @@ func (t *Table) Each(row func() *Error) error {
 	errs := Errors{What: t.what}
 	for rows := 0; ; rows++ {
 		err := t.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if rows == 0 {
 				errs.Add(&Error{Rule: "has a header and no rows"})
 			}

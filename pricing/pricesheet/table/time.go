@@ -28,6 +28,7 @@ func (s Stamp) End() pricing.Instant {
 		return s.At + pricing.Day - 1
 	case ToMinute:
 		return s.At + pricing.Minute - 1
+	case ToTick:
 	}
 	return s.At
 }

@@ -59,7 +59,7 @@ func parseDecimal(s []byte, exponent bool) (d decimal.Decimal, ok bool) {
 		return d, false
 	}
 	plain := s[begin:i]
-	exp, ok := 0, true
+	exp := 0
 	if i < len(s) {
 		if !exponent || s[i]|0x20 != 'e' {
 			return d, false
