@@ -233,10 +233,10 @@ func requireRefused(t *testing.T, name string, e encoder, change func(*invoice.L
 	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "row 2") {
 		t.Errorf("%s: error %v, want %q of row 2", name, err, want)
 	}
-	if again := e.Encode(good); again != err {
+	if again := e.Encode(good); !errors.Is(again, err) {
 		t.Errorf("%s: did not stay failed: %v", name, again)
 	}
-	if closed := e.Close(); closed != err {
+	if closed := e.Close(); !errors.Is(closed, err) {
 		t.Errorf("%s: Close after failure: %v", name, closed)
 	}
 	if e.Totals().Lines != 1 {

@@ -2,6 +2,7 @@ package exports
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -163,7 +164,7 @@ func ReadInvoice(r io.Reader) (*invoice.Invoice, Provenance, error) {
 	if err := d.Decode(&file); err != nil {
 		return nil, Provenance{}, fmt.Errorf("read invoice.json: %w", err)
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, Provenance{}, fmt.Errorf("read invoice.json: %w: text after the object", ErrSyntax)
 	}
 	inv, p, err := file.invoice()

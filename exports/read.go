@@ -46,18 +46,17 @@ func ReadLines(r io.Reader) iter.Seq2[*invoice.Line, error] {
 		var last *invoice.Line
 		for {
 			fields, err := records.read()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {
 				yield(nil, fmt.Errorf("read reconciliation.csv: %w", err))
 				return
 			}
-			line, err := parseLine(fields, last)
-			if err != nil {
-				err := err.(*PositionError)
-				err.Line = records.first
-				yield(nil, fmt.Errorf("read reconciliation.csv: %w", err))
+			line, wrong := parseLine(fields, last)
+			if wrong != nil {
+				wrong.Line = records.first
+				yield(nil, fmt.Errorf("read reconciliation.csv: %w", wrong))
 				return
 			}
 			if !yield(line, nil) {
@@ -69,7 +68,7 @@ func ReadLines(r io.Reader) iter.Seq2[*invoice.Line, error] {
 }
 
 // parseLine reads the fields of one row. Its errors lack the line.
-func parseLine(fields []string, last *invoice.Line) (*invoice.Line, error) {
+func parseLine(fields []string, last *invoice.Line) (*invoice.Line, *PositionError) {
 	var own struct {
 		invoice.Line
 		account invoice.Account
@@ -129,7 +128,7 @@ func ReadExceptions(r io.Reader, month pricing.Month) ([]invoice.Exception, erro
 	var all []invoice.Exception
 	for {
 		fields, err := records.read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {
@@ -173,7 +172,7 @@ func newRecordReader(r io.Reader, columns []string) *recordReader {
 func (r *recordReader) read() ([]string, error) {
 	if r.next == 1 {
 		header, err := r.readRecord()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, r.errorf("file is empty, not even a header")
 		}
 		if err != nil {
@@ -202,11 +201,11 @@ func (r *recordReader) readRecord() ([]string, error) {
 		r.record = append(r.record, part...)
 		quotes += bytes.Count(part, []byte{quote})
 		switch {
-		case err == bufio.ErrBufferFull:
+		case errors.Is(err, bufio.ErrBufferFull):
 			continue
-		case err == io.EOF && len(r.record) == 0:
+		case errors.Is(err, io.EOF) && len(r.record) == 0:
 			return nil, io.EOF
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil, r.errorf("file ends inside a row")
 		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", r.next, err)
