@@ -103,7 +103,7 @@ func (e Env) holds(c *computed) []string {
 		reasons = append(reasons, fmt.Sprintf("the month is not over: today is %s, its last day %s", e.Today, last))
 	}
 	if c.count.Parked > 0 {
-		reasons = append(reasons, fmt.Sprintf("%d subscriptions are parked: they have no price", c.count.Parked))
+		reasons = append(reasons, plural(c.count.Parked, "subscription")+" parked: without a price nothing is billed")
 	}
 	byCode := make(map[pricing.Code]int)
 	var codes []pricing.Code
@@ -116,7 +116,7 @@ func (e Env) holds(c *computed) []string {
 		}
 	}
 	for _, code := range codes {
-		reasons = append(reasons, fmt.Sprintf("%d exceptions %s: see exceptions.csv of the draft", byCode[code], code))
+		reasons = append(reasons, fmt.Sprintf("%s %s: see exceptions.csv of the draft", plural(byCode[code], "exception"), code))
 	}
 	return reasons
 }

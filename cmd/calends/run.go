@@ -15,9 +15,13 @@ type cli struct {
 	Globals globals  `embed:""`
 	Help    helpFlag `short:"h" help:"Show help; after a command, that command's."`
 
+	Demo    demoCmd    `cmd:"" help:"Run the whole job on the shipped demo data, from nothing."`
 	Ingest  ingestCmd  `cmd:"" help:"Take input files into the bucket."`
 	Bill    billCmd    `cmd:"" help:"Compute a month: draft invoices and exceptions."`
 	Close   closeCmd   `cmd:"" help:"Number and freeze a month."`
+	Export  exportCmd  `cmd:"" help:"Copy a month's files into a plain folder."`
+	Status  statusCmd  `cmd:"" help:"Tell where every month stands and what was taken in."`
+	Verify  verifyCmd  `cmd:"" help:"Read everything again and prove that it adds up."`
 	Version versionCmd `cmd:"" help:"Print the program's version."`
 }
 
