@@ -31,6 +31,9 @@ type BillResult struct {
 	Differences []Difference `json:"differences,omitempty"`
 	// Exceptions stand in exceptions.csv too.
 	Exceptions []ExceptionEntry `json:"exceptions"`
+	// Late are exceptions of closed months that late arrivals brought; they
+	// stand in late-exceptions.csv.
+	Late []ExceptionEntry `json:"lateExceptions,omitempty"`
 }
 
 // ExceptionEntry is an exception as jobs report it.
@@ -46,7 +49,7 @@ type ExceptionEntry struct {
 
 // Open reports whether the result leaves something for a person to look at.
 func (r BillResult) Open() bool {
-	return r.Errors > 0 || r.State == string(ledger.Closed) && len(r.Differences) > 0
+	return r.Errors > 0 || slices.ContainsFunc(r.Late, func(x ExceptionEntry) bool { return x.Severity == string(invoice.Error) }) || r.State == string(ledger.Closed) && len(r.Differences) > 0
 }
 
 // Bill computes a month and writes its next draft, unless the current one is
@@ -122,9 +125,16 @@ func (c *computed) result(known ledger.Month) BillResult {
 	counts := countExceptions(c.exceptions)
 	r.Errors, r.Warnings = counts.Errors, counts.Warnings
 	for _, x := range c.exceptions {
-		r.Exceptions = append(r.Exceptions, ExceptionEntry{string(x.Severity), string(x.Code), x.PartnerID, x.CustomerID, x.SubscriptionID, x.EventID, x.Message})
+		r.Exceptions = append(r.Exceptions, entryOf(x))
+	}
+	for _, x := range c.late {
+		r.Late = append(r.Late, entryOf(x))
 	}
 	return r
+}
+
+func entryOf(x invoice.Exception) ExceptionEntry {
+	return ExceptionEntry{string(x.Severity), string(x.Code), x.PartnerID, x.CustomerID, x.SubscriptionID, x.EventID, x.Message}
 }
 
 // prove computes a closed month from what its close knew. It writes nothing.

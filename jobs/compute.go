@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,9 +25,13 @@ type computed struct {
 	month      pricing.Month
 	invoices   []partnerInvoice // in PartnerId order
 	exceptions []invoice.Exception
-	count      subscription.Count
-	locks      []ledger.Lock
-	policies   map[string]invoice.Policies
+	// late are exceptions of closed months that those did not publish: what
+	// late arrivals brought.
+	late     []invoice.Exception
+	rates    []ledger.RateRef
+	count    subscription.Count
+	locks    []ledger.Lock
+	policies map[string]invoice.Policies
 }
 
 type partnerInvoice struct {
@@ -51,28 +56,39 @@ type shardResult struct {
 // compute bills every customer for the month. With number, invoices get their
 // numbers, as closing gives them.
 func (e Env) compute(ctx context.Context, at snapshot, month pricing.Month, number bool) (*computed, error) {
-	l := e.ledger()
-	catalog, err := l.Load(ctx, at.inputs, at.closes, e.Policies)
+	r, err := e.prepare(ctx, at, month)
 	if err != nil {
 		return nil, err
 	}
-	books := ledger.Books(at.closes)
-	m := &merged{month: month, books: books, catalog: catalog, stale: make(map[invoice.StaleSheet]bool)}
-	issued := make(map[string][]invoice.Issued)
-	if books.FirstOpen(month) {
-		if issued, m.published, err = e.readIssued(ctx, at); err != nil {
-			return nil, err
-		}
-	}
-	elsewhere, err := e.readElsewhere(ctx, at, month)
-	if err != nil {
-		return nil, err
-	}
-	source := customers(l.Histories(ctx, at.inputs), elsewhere, issued)
-	if err := e.billShards(ctx, catalog, books, month, source, changeCount(at.inputs), m.add); err != nil {
+	m := &merged{month: month, books: r.books, catalog: r.catalog, published: r.published, stale: make(map[subscription.StaleSheet]bool)}
+	source := customers(e.ledger().Histories(ctx, at.inputs), r.elsewhere, r.issued)
+	if err := e.billShards(ctx, r.catalog, r.books, month, source, changeCount(at.inputs), m.add); err != nil {
 		return nil, err
 	}
 	return m.finish(number)
+}
+
+// ready is what the customers of a month are billed with, besides their changes.
+type ready struct {
+	catalog   *ledger.Catalog
+	books     invoice.Books
+	issued    map[string][]invoice.Issued // by customer, when corrections belong to the month
+	published map[exceptionKey]bool       // exceptions of closed months, likewise
+	elsewhere map[string][]invoice.Elsewhere
+}
+
+func (e Env) prepare(ctx context.Context, at snapshot, month pricing.Month) (r ready, err error) {
+	r = ready{books: ledger.Books(at.closes), issued: make(map[string][]invoice.Issued)}
+	if r.catalog, err = e.ledger().Load(ctx, at.inputs, at.closes, e.Policies); err != nil {
+		return r, err
+	}
+	if r.books.FirstOpen(month) {
+		if r.issued, r.published, err = e.readIssued(ctx, at); err != nil {
+			return r, err
+		}
+	}
+	r.elsewhere, err = e.readElsewhere(ctx, at, month)
+	return r, err
 }
 
 func changeCount(inputs []ledger.Input) (n int64) {
@@ -241,7 +257,7 @@ type merged struct {
 	books     invoice.Books
 	catalog   *ledger.Catalog
 	published map[exceptionKey]bool // exceptions of closed months
-	stale     map[invoice.StaleSheet]bool
+	stale     map[subscription.StaleSheet]bool
 	partners  map[string][]*invoice.Line
 	out       computed
 }
@@ -256,16 +272,11 @@ func keyOf(x invoice.Exception) exceptionKey {
 }
 
 func (m *merged) add(customer string, o invoice.Outcome) error {
-	for _, x := range o.Exceptions {
-		if x.Month < m.month {
-			// It stands in a closed month. What that month published is
-			// known; what a late arrival brought is news of this one.
-			if m.published[keyOf(x)] {
-				continue
-			}
-			x.Month = m.month
+	m.out.exceptions = append(m.out.exceptions, o.Exceptions...)
+	for _, x := range o.Late {
+		if !m.published[keyOf(x)] {
+			m.out.late = append(m.out.late, x)
 		}
-		m.out.exceptions = append(m.out.exceptions, x)
 	}
 	if m.partners == nil {
 		m.partners = make(map[string][]*invoice.Line)
@@ -301,7 +312,7 @@ func (m *merged) finish(number bool) (*computed, error) {
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		partner, ok := m.catalog.PartnerIn(id, m.month)
+		partner, ok := m.catalog.Partner(id, m.month)
 		if !ok {
 			return nil, fmt.Errorf("partner %s has lines in %s but was never taken in", id, m.month)
 		}
@@ -321,10 +332,28 @@ func (m *merged) finish(number bool) (*computed, error) {
 		}
 		m.out.invoices = append(m.out.invoices, partnerInvoice{inv, lines})
 	}
+	m.out.rates = usedRates(m.out.invoices)
 	slices.SortStableFunc(m.out.exceptions, func(a, b invoice.Exception) int {
 		return strings.Compare(a.PartnerID+"\x00"+a.CustomerID, b.PartnerID+"\x00"+b.CustomerID)
 	})
 	return &m.out, nil
+}
+
+// usedRates lists the exchange rates that lines used, for the close to keep.
+func usedRates(invoices []partnerInvoice) []ledger.RateRef {
+	used := make(map[ledger.RateRef]bool)
+	for _, inv := range invoices {
+		for _, l := range inv.lines {
+			if l.Proof != nil && l.PricingCurrency != l.Currency {
+				used[ledger.RateRef{Month: l.OrderDate.Month().String(), Pricing: l.PricingCurrency, Billing: l.Currency, Rate: l.ExchangeRate.String()}] = true
+			}
+		}
+	}
+	rates := slices.Collect(maps.Keys(used))
+	slices.SortFunc(rates, func(a, b ledger.RateRef) int {
+		return strings.Compare(a.Month+a.Pricing+a.Billing+a.Rate, b.Month+b.Pricing+b.Billing+b.Rate)
+	})
+	return rates
 }
 
 // ofCurrency refuses lines of another currency than the invoice's: corrections

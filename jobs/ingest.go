@@ -24,6 +24,9 @@ import (
 type IngestPlan struct {
 	// Paths are files and folders; "-" is Stdin.
 	Paths []string
+	// Folder, if given, is what the paths stand in: the result names files by
+	// their paths below it, and no month is read from its own name.
+	Folder string
 	Stdin io.Reader
 	// Month of price sheets, when their paths do not say it. 0: not given.
 	Month pricing.Month
@@ -113,8 +116,9 @@ func (p IngestPlan) files() ([]string, error) {
 			files = append(files, path)
 			continue
 		}
-		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
-			hidden := name != path && strings.HasPrefix(d.Name(), ".")
+		root := filepath.Join(p.Folder, path)
+		err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+			hidden := name != root && strings.HasPrefix(d.Name(), ".")
 			switch {
 			case err != nil:
 				return err
@@ -133,6 +137,14 @@ func (p IngestPlan) files() ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// shown is the name of a file in the result.
+func (p IngestPlan) shown(name string) string {
+	if p.Folder == "" {
+		return name
+	}
+	return strings.TrimPrefix(name, filepath.Clean(p.Folder)+string(filepath.Separator))
 }
 
 // fileKey is equal for an input that was taken in before: the same content for
@@ -162,11 +174,12 @@ func (i *ingestion) path(ctx context.Context, path string) error {
 		source, err = intake.Open(path)
 	}
 	if err != nil {
-		i.report(refusedFile(path, err))
+		i.report(refusedFile(i.plan.shown(path), err))
 		return nil
 	}
 	defer source.Close()
 	for _, m := range source.Members {
+		m.Name = i.plan.shown(m.Name)
 		file, err := i.member(ctx, m)
 		if err != nil {
 			return fmt.Errorf("ingest %s: %w", m.Name, err)
@@ -187,7 +200,7 @@ func refusedFile(name string, err error) FileResult {
 	f := FileResult{Name: name, Status: StatusRefused, Refused: 1, Reason: err.Error()}
 	var list *table.Errors
 	if errors.As(err, &list) {
-		f.Reason = fmt.Sprintf("%d errors: the file is taken whole or not at all", list.Count)
+		f.Reason = plural(list.Count, "error") + ": the file is taken whole or not at all"
 		for _, one := range list.List {
 			f.Errors = append(f.Errors, recordError(one))
 		}
@@ -226,7 +239,15 @@ func (i *ingestion) member(ctx context.Context, m *intake.Member) (FileResult, e
 	}
 	f.Month = in.Month
 	if known, ok := i.known[keyOfInput(in)]; ok && in.SHA256 != "" {
-		return had(f, known), nil
+		superseded, err := i.env.ledger().Superseded(ctx, known, i.at.inputs[known.Number:])
+		if err != nil {
+			return f, err
+		}
+		if !superseded {
+			return had(f, known), nil
+		}
+		// It is what holds again from now on.
+		delete(i.known, keyOfInput(in))
 	}
 	err = store(ctx)
 	var bad *contentError
@@ -369,7 +390,7 @@ func (i *ingestion) priceSheet(m *intake.Member, in *ledger.Input, f *FileResult
 	if month == 0 {
 		var err error
 		if month, err = intake.MonthFromPath(m.Name); err != nil {
-			return nil, fmt.Errorf("a price sheet needs its month: %w; name the file or its folder like 2026-10, or give --month 2026-10", err)
+			return nil, fmt.Errorf("a price sheet needs its month: %w", err)
 		}
 	}
 	in.Month = month.String()
@@ -384,7 +405,10 @@ func (i *ingestion) priceSheet(m *intake.Member, in *ledger.Input, f *FileResult
 		if err != nil {
 			return 0, nil, &contentError{err}
 		}
-		if sheet.Software {
+		// A sheet that is mostly perpetual software must not supersede the
+		// licence sheet of its month.
+		in.Kind = ledger.Prices
+		if 2*(sheet.Counts.OneTime+sheet.Counts.NoPlan) > sheet.Counts.Records {
 			in.Kind = ledger.Software
 		}
 		byMarket := make(map[string][]pricing.Row)
@@ -469,10 +493,11 @@ func (i *ingestion) charges(m *intake.Member, what intake.Recognised, in *ledger
 	if month == 0 {
 		return nil, errors.New("this is a reconciliation file: to bill its lines as charges rated elsewhere give --charges 2026-10; to compare with it use calends reconcile")
 	}
-	if books := ledger.Books(i.at.closes); books.Begun && month <= books.Closed {
+	in.Kind, in.Month = ledger.Charges, month.String()
+	_, had := i.known[keyOfInput(*in)]
+	if books := ledger.Books(i.at.closes); !had && books.Begun && month <= books.Closed {
 		return nil, fmt.Errorf("the month %s is closed: take the charges in for %s, the first open month, with --charges %s", month, books.Closed+1, books.Closed+1)
 	}
-	in.Kind, in.Month = ledger.Charges, month.String()
 	return func(ctx context.Context) (err error) {
 		r, err := intake.OpenCharges(m, what)
 		if err != nil {

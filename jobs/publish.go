@@ -23,6 +23,9 @@ const (
 	workbookName   = "reconciliation.xlsx"
 	invoiceName    = "invoice.json"
 	exceptionsName = "exceptions.csv"
+	// lateName has the exceptions that late arrivals brought for closed months,
+	// whose own files are frozen. It is there only when there are any.
+	lateName = "late-exceptions.csv"
 )
 
 // partnerFile is the path of a partner's file below the revision's folder.
@@ -52,6 +55,9 @@ func (c *computed) fingerprint() (fingerprint, error) {
 		}
 	}
 	if err := exports.WriteExceptions(all, c.exceptions); err != nil {
+		return f, err
+	}
+	if err := exports.WriteExceptions(all, c.late); err != nil {
 		return f, err
 	}
 	f.sum = hex.EncodeToString(all.Sum(nil))
@@ -93,8 +99,8 @@ func (e Env) publish(ctx context.Context, at snapshot, c *computed, prints finge
 			Month: c.month.String(), Revision: next, State: state, Software: e.Version, Accepted: accepted, Fingerprint: prints.sum,
 			Subscriptions: ledger.Subscriptions{Billed: c.count.Billed, Parked: c.count.Parked, Ended: c.count.Ended},
 			Policies:      c.policies,
-			Exceptions:    countExceptions(c.exceptions),
-			Inputs:        []ledger.InputRef{}, Invoices: []ledger.InvoiceSummary{},
+			Exceptions:    countExceptions(c.exceptions), Late: countExceptions(c.late), Rates: c.rates,
+			Inputs: []ledger.InputRef{}, Invoices: []ledger.InvoiceSummary{},
 		}
 		for _, in := range at.inputs {
 			p.manifest.Inputs = append(p.manifest.Inputs, ledger.InputRef{Number: in.Number, Kind: in.Kind, Name: in.Name, SHA256: in.SHA256})
@@ -142,6 +148,11 @@ func (p *publication) write(ctx context.Context) error {
 	if err := p.file(ctx, exceptionsName, func(w io.Writer) error { return exports.WriteExceptions(w, p.computed.exceptions) }); err != nil {
 		return err
 	}
+	if len(p.computed.late) > 0 {
+		if err := p.file(ctx, lateName, func(w io.Writer) error { return exports.WriteExceptions(w, p.computed.late) }); err != nil {
+			return err
+		}
+	}
 	if p.manifest.State == ledger.Closed && len(p.computed.locks) > 0 {
 		locks, err := p.env.ledger().PutLocks(ctx, p.computed.locks)
 		if err != nil {
@@ -155,6 +166,9 @@ func (p *publication) write(ctx context.Context) error {
 // leftovers finds files of an interrupted run that this one would not write.
 func (p *publication) leftovers(ctx context.Context) error {
 	ours := map[string]bool{p.prefix + exceptionsName: true}
+	if len(p.computed.late) > 0 {
+		ours[p.prefix+lateName] = true
+	}
 	for _, inv := range p.computed.invoices {
 		for _, name := range []string{csvName, parquetName, workbookName, invoiceName} {
 			ours[p.prefix+partnerFile(inv.PartnerID, name)] = true
@@ -221,7 +235,7 @@ func (p *publication) writeInvoice(ctx context.Context, inv partnerInvoice) erro
 	provenance.Controls = append(provenance.Controls, exports.Control{File: parquetName, SHA256: p.lastFile().SHA256, Totals: parquet.Totals()})
 
 	err = p.file(ctx, path(workbookName), func(w io.Writer) error {
-		book, err := exports.NewWorkbook(w, exports.WorkbookInfo{Invoice: inv.Invoice, Version: p.env.Version, CSVSHA256: csvHash,
+		book, err := exports.NewWorkbook(w, exports.WorkbookInfo{Invoice: inv.Invoice, SoftwareVersion: p.env.Version, CSVSHA256: csvHash,
 			Exceptions: ofPartner(p.computed.exceptions, inv.PartnerID)})
 		if err != nil {
 			return err

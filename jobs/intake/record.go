@@ -172,6 +172,7 @@ type record struct {
 	values  [numFields]value
 	unknown []unknownField
 	err     *table.Error // found while the fields were collected
+	defect  string       // see change.Change
 
 	hashed []byte
 	text   table.Interner
@@ -238,6 +239,7 @@ func (v value) blank() bool {
 // build reads the fields into c, or says why the record cannot be understood.
 func (r *record) build(c *change.Change) *table.Error {
 	*c = change.Change{CustomTermEnd: pricing.NoDate}
+	r.defect = ""
 	if r.err != nil {
 		return r.err
 	}
@@ -295,6 +297,7 @@ func (r *record) build(c *change.Change) *table.Error {
 		return r.err
 	}
 	r.hashUnknown()
+	c.Defect = r.defect
 	c.Content = sha256.Sum256(r.hashed)
 	return nil
 }
@@ -401,7 +404,13 @@ func (r *record) whole(f field) *int64 {
 	n, ok := table.Whole(s)
 	if !ok {
 		d, valid := table.Number(s)
-		if ok = valid && d.Exponent() == 0 && d.NumDigits() <= 18; ok {
+		if valid && (d.Exponent() != 0 || d.NumDigits() > 18) {
+			// A number that no seats can have is understood: billing refuses it.
+			r.defect = fieldNames[f] + " " + d.String() + ": " + ruleWhole
+			r.hash(f, []byte(d.String()))
+			return nil
+		}
+		if ok = valid; ok {
 			n = d.IntPart()
 		}
 	}

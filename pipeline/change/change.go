@@ -72,6 +72,10 @@ type Change struct {
 	// NextTerm is nil when nothing was given, and empty when it was {} or null.
 	NextTerm *NextTerm
 
+	// Defect says what is wrong with a value that could be read but cannot be
+	// kept, such as a quantity of 2.5; billing refuses the change with it.
+	Defect string
+
 	// Content is the SHA-256 of the change's canonical JSON: equal for equal
 	// contents, whatever file, format or key order brought them.
 	Content [32]byte

@@ -10,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/calends/calends/pipeline/change"
+	"github.com/calends/calends/pipeline/party"
 	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
 )
@@ -17,6 +18,8 @@ import (
 // World is all that a customer's lines depend on besides its changes.
 type World interface {
 	subscription.World
+	// Partner returns a partner as it stood in a month.
+	Partner(id string, month pricing.Month) (party.Partner, bool)
 	// Rate returns the exchange rate of a month. ok is false without one.
 	Rate(pricingCurrency, billingCurrency string, month pricing.Month) (rate decimal.Decimal, ok bool)
 }
@@ -60,14 +63,11 @@ type Outcome struct {
 	Lines      []*Line
 	Exceptions []Exception
 	Count      subscription.Count
-	Stale      []StaleSheet
-	Locks      []CustomerLock
-}
-
-// StaleSheet is a month of a market that had no price sheet of its own.
-type StaleSheet struct {
-	Market         string
-	Month, Governs pricing.Month
+	// Late are exceptions of closed months, which publish no more of them:
+	// what they published before is among them.
+	Late  []Exception
+	Stale []subscription.StaleSheet
+	Locks []CustomerLock
 }
 
 // CustomerLock is a lock that was looked up, to be kept when the month closes.
@@ -145,12 +145,8 @@ func (b *biller) keep(line *Line, month pricing.Month) {
 
 // Exception keeps those of the billed month.
 func (b *biller) Exception(e subscription.Exception) {
-	if b.month < e.From || e.To < b.month {
-		if !(b.books.FirstOpen(b.month) && b.books.IsClosed(e.To)) {
-			return
-		}
-		// It stands in a closed month: whether it is news there is the
-		// caller's to say, who knows what was published.
+	if e.From > b.month {
+		return
 	}
 	severity := Error
 	if e.Warning {
@@ -158,16 +154,27 @@ func (b *biller) Exception(e subscription.Exception) {
 	}
 	x := Exception{Severity: severity, Code: e.Code, CustomerID: b.customer,
 		SubscriptionID: e.SubscriptionID, EventID: e.EventID, Message: e.Message, Month: min(e.To, b.month)}
-	if payer, code := b.world.Payer(b.customer, x.Month); code == "" {
-		x.PartnerID = payer.Partner.ID
-	}
+	x.PartnerID = b.partnerID(x.Month)
 	b.exceptions(x)
 }
 
+// exceptions keeps an exception where it stands: in the billed month, or in a
+// closed one. Whether it is news there is the caller's to say.
 func (b *biller) exceptions(x Exception) {
-	if b.wanted(x.Month) {
+	switch {
+	case x.Month == b.month:
 		b.outcome.Exceptions = append(b.outcome.Exceptions, x)
+	case b.wanted(x.Month):
+		b.outcome.Late = append(b.outcome.Late, x)
 	}
+}
+
+// partnerID names the customer's partner, also one that is not known.
+func (b *biller) partnerID(month pricing.Month) string {
+	if payer, _ := b.world.Payer(b.customer, month); payer != nil {
+		return payer.Partner.ID
+	}
+	return ""
 }
 
 // conflict refuses a second content of an id.
@@ -178,16 +185,14 @@ func (b *biller) conflict(c *change.Change) Exception {
 	if c.Type == change.CustomerCredited {
 		x.SubscriptionID = c.SubscriptionID
 	}
-	if payer, code := b.world.Payer(b.customer, x.Month); code == "" {
-		x.PartnerID = payer.Partner.ID
-	}
+	x.PartnerID = b.partnerID(x.Month)
 	return x
 }
 
 // StaleSheet keeps warnings of the billed month.
-func (b *biller) StaleSheet(market string, month, governs pricing.Month) {
-	if month == b.month {
-		b.outcome.Stale = append(b.outcome.Stale, StaleSheet{market, month, governs})
+func (b *biller) StaleSheet(event pricing.Month, stale subscription.StaleSheet) {
+	if event == b.month {
+		b.outcome.Stale = append(b.outcome.Stale, stale)
 	}
 }
 
@@ -373,8 +378,8 @@ func referenceID(c subscription.Charge) string {
 
 func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
 
-// passThrough takes a charge that was rated elsewhere as it came, in the
-// partner's currency only.
+// passThrough takes a charge that was rated elsewhere as it came, for the
+// partner that it names, in that partner's currency only.
 func (b *biller) passThrough(e Elsewhere) {
 	if !b.wanted(e.Month) {
 		return
@@ -384,14 +389,12 @@ func (b *biller) passThrough(e Elsewhere) {
 			SubscriptionID: e.Line.SubscriptionID, Month: e.Month,
 			Message: e.Line.ChargeType + " of " + e.Line.OrderDate.String() + " rated elsewhere is not billed: " + reason})
 	}
-	payer, code := b.world.Payer(b.customer, e.Month)
+	partner, known := b.world.Partner(e.Line.Account.PartnerID, e.Month)
 	switch {
-	case code != "":
-		refuse(code, "the customer or its partner is unknown")
-	case payer.Partner.ID != e.Line.Account.PartnerID:
-		refuse(pricing.UnknownPartner, "the customer belongs to partner "+payer.Partner.ID)
-	case payer.Partner.BillingCurrency != e.Line.Currency:
-		refuse(pricing.CurrencyMismatch, "it is in "+e.Line.Currency+", the invoice in "+payer.Partner.BillingCurrency)
+	case !known:
+		refuse(pricing.UnknownPartner, "the partner was not taken in")
+	case partner.BillingCurrency != e.Line.Currency:
+		refuse(pricing.CurrencyMismatch, "it is in "+e.Line.Currency+", the invoice in "+partner.BillingCurrency)
 	default:
 		b.keep(e.Line, e.Month)
 	}

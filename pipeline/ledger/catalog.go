@@ -30,7 +30,9 @@ type Catalog struct {
 	rates      map[rateKey]*versions[decimal.Decimal]
 	promotions map[string]*versions[[]pricing.Promotion]
 	offers     map[pricing.SKU]*versions[pricing.Offer]
-	locks      map[string]map[subscription.LockKey]subscription.Lock
+	// firstOffers is the first input with an offer matrix, 0 without any.
+	firstOffers int64
+	locks       map[string]map[subscription.LockKey]subscription.Lock
 
 	sheets sheets
 	payers sync.Map // payerKey -> payerAnswer
@@ -43,7 +45,8 @@ type rateKey struct {
 
 type payerKey struct {
 	customer string
-	close    int // index into closes; len(closes) for open months
+	before   bool // before the books
+	close    int  // index into closes; len(closes) for open months
 }
 
 type payerAnswer struct {
@@ -135,6 +138,9 @@ func (c *Catalog) load(ctx context.Context, in Input, o Object) error {
 		}
 		return err
 	case Offers:
+		if c.firstOffers == 0 {
+			c.firstOffers = n
+		}
 		return read(ctx, c.ledger, o, func(rows []offerRow) error {
 			for _, r := range rows {
 				offer := pricing.Offer{SKU: pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID}, MinLicenses: r.MinLicenses, MaxLicenses: r.MaxLicenses}
@@ -195,20 +201,9 @@ func (c *Catalog) closing(month pricing.Month) int {
 	return i
 }
 
-// moments yields the ledger's positions at which a question about the month
-// was asked, the first answer being the one that stands: each close from the
-// month's own on, then now.
-func (c *Catalog) moments(month pricing.Month) (positions []int64, first int) {
-	first = c.closing(month)
-	for _, k := range c.closes[first:] {
-		positions = append(positions, k.Inputs)
-	}
-	return append(positions, newest), first
-}
-
 // Payer returns who pays for the customer in the month.
 func (c *Catalog) Payer(customerID string, month pricing.Month) (*subscription.Payer, pricing.Code) {
-	key := payerKey{customer: customerID, close: c.closing(month)}
+	key := payerKey{customer: customerID, before: len(c.closes) > 0 && month < c.closes[0].Month, close: c.closing(month)}
 	if known, ok := c.payers.Load(key); ok {
 		answer := known.(payerAnswer)
 		return answer.payer, answer.code
@@ -218,79 +213,70 @@ func (c *Catalog) Payer(customerID string, month pricing.Month) (*subscription.P
 	return answer.payer, answer.code
 }
 
+// factsOf is closing for the facts of a month itself: those of months before
+// the books began are none that a close used.
+func (c *Catalog) factsOf(month pricing.Month) int {
+	if len(c.closes) > 0 && month < c.closes[0].Month {
+		return len(c.closes)
+	}
+	return c.closing(month)
+}
+
+// findPayer looks customer and partner up apart: each is what the first close
+// knew of it, so that a customer who came late pays the tax rate of the month.
 func (c *Catalog) findPayer(customerID string, month pricing.Month) payerAnswer {
-	history, ok := c.customers[customerID]
+	customer, ok := firstKnown(c, c.customers[customerID], month)
 	if !ok {
 		return payerAnswer{code: pricing.UnknownCustomer}
 	}
-	answer := payerAnswer{code: pricing.UnknownCustomer}
-	positions, first := c.moments(month)
-	for i, position := range positions {
-		customer, ok := history.at(position)
-		if !ok {
-			continue
-		}
-		answer.code = pricing.UnknownPartner
-		partners, ok := c.partners[customer.PartnerID]
-		if !ok {
-			continue
-		}
-		partner, ok := partners.at(position)
-		if !ok {
-			continue
-		}
-		policies := c.policy(partner.ID)
-		if at := first + i; at < len(c.closes) {
-			policies = c.closes[at].policies(partner.ID, policies)
-		}
-		return payerAnswer{payer: &subscription.Payer{Partner: partner, Customer: customer, Policies: policies}}
-	}
-	return answer
-}
-
-// Partner returns a partner as it stands now.
-func (c *Catalog) Partner(id string) (party.Partner, bool) {
-	if v, ok := c.partners[id]; ok {
-		return v.at(newest)
-	}
-	return party.Partner{}, false
-}
-
-// PartnerIn returns a partner as it stood in a month.
-func (c *Catalog) PartnerIn(id string, month pricing.Month) (party.Partner, bool) {
-	v, ok := c.partners[id]
+	partner, ok := firstKnown(c, c.partners[customer.PartnerID], month)
 	if !ok {
-		return party.Partner{}, false
+		return payerAnswer{code: pricing.UnknownPartner,
+			payer: &subscription.Payer{Customer: customer, Partner: party.Partner{ID: customer.PartnerID}}}
 	}
-	positions, _ := c.moments(month)
-	for _, position := range positions {
-		if p, ok := v.at(position); ok {
-			return p, true
-		}
-	}
-	return party.Partner{}, false
+	return payerAnswer{payer: &subscription.Payer{Partner: partner, Customer: customer, Policies: c.PoliciesIn(partner.ID, month)}}
 }
 
-// Rate returns the exchange rate of a month, rounded as it is printed.
-func (c *Catalog) Rate(pricingCurrency, billingCurrency string, month pricing.Month) (decimal.Decimal, bool) {
-	positions, _ := c.moments(month)
-	for _, position := range positions {
-		from, ok1 := c.usd(pricingCurrency, month, position)
-		to, ok2 := c.usd(billingCurrency, month, position)
-		if ok1 && ok2 {
-			return pricing.ExchangeRate(from, to), true
+// firstKnown returns what a month's close knew, else a later one's, else what
+// is known now.
+func firstKnown[T any](c *Catalog, v *versions[T], month pricing.Month) (value T, ok bool) {
+	if v == nil {
+		return value, false
+	}
+	for _, k := range c.closes[c.factsOf(month):] {
+		if value, ok = v.at(k.Inputs); ok {
+			return value, true
 		}
 	}
-	return decimal.Decimal{}, false
+	return v.at(newest)
+}
+
+// Partner returns a partner as it stood in a month.
+func (c *Catalog) Partner(id string, month pricing.Month) (party.Partner, bool) {
+	return firstKnown(c, c.partners[id], month)
+}
+
+// Rate returns the exchange rate of a month, rounded as it is printed: the one
+// that a close used, else by the newest table.
+func (c *Catalog) Rate(pricingCurrency, billingCurrency string, month pricing.Month) (decimal.Decimal, bool) {
+	for _, k := range c.closes[c.factsOf(month):] {
+		if rate, ok := k.Rates[RateKey{pricingCurrency, billingCurrency, month}]; ok {
+			return rate, true
+		}
+	}
+	from, ok1 := c.usd(pricingCurrency, month)
+	to, ok2 := c.usd(billingCurrency, month)
+	if !ok1 || !ok2 {
+		return decimal.Decimal{}, false
+	}
+	return pricing.ExchangeRate(from, to), true
 }
 
 // usd returns what a unit of the currency is worth in USD. A dollar is worth a
 // dollar where the table does not say otherwise.
-func (c *Catalog) usd(currency string, month pricing.Month, position int64) (decimal.Decimal, bool) {
+func (c *Catalog) usd(currency string, month pricing.Month) (decimal.Decimal, bool) {
 	if v, ok := c.rates[rateKey{currency, month}]; ok {
-		if rate, ok := v.at(position); ok {
-			return rate, true
-		}
+		return v.at(newest)
 	}
 	return decimal.NewFromInt(1), currency == "USD"
 }
@@ -306,13 +292,18 @@ func (c *Catalog) Promotions(id string) []pricing.Promotion {
 
 // Offer returns the offer matrix's row as it stood in the month: a matrix that
 // came later does not undo what a closed month took.
-func (c *Catalog) Offer(sku pricing.SKU, month pricing.Month) (pricing.Offer, bool) {
-	v, ok := c.offers[sku]
-	if !ok {
+func (c *Catalog) Offer(sku pricing.SKU, month pricing.Month) (offer pricing.Offer, loaded bool) {
+	position := int64(newest)
+	if i := c.closing(month); i < len(c.closes) {
+		position = c.closes[i].Inputs
+	}
+	if c.firstOffers == 0 || c.firstOffers > position {
 		return pricing.Offer{}, false
 	}
-	positions, _ := c.moments(month)
-	return v.at(positions[0])
+	if v, ok := c.offers[sku]; ok {
+		offer, _ = v.at(position)
+	}
+	return offer, true
 }
 
 // Customers returns all customers as they stand now, in no particular order.
@@ -425,13 +416,16 @@ func (c *Catalog) readSheet(market string, month pricing.Month, imports []sheetI
 	return pricing.NewSheet(market, month, last.Name, last.SHA256, rows), nil
 }
 
-// PoliciesIn returns a partner's policies in a month.
+// PoliciesIn returns a partner's policies in a month: those that the first close
+// to cover the month recorded, so that terms which began before the books keep
+// the cycles that issued lines have.
 func (c *Catalog) PoliciesIn(partnerID string, month pricing.Month) subscription.Policies {
-	policies := c.policy(partnerID)
-	if i := c.closing(month); i < len(c.closes) {
-		policies = c.closes[i].policies(partnerID, policies)
+	for _, k := range c.closes[c.closing(month):] {
+		if _, ok := k.Policies[partnerID]; ok {
+			return k.policies(partnerID, subscription.Policies{})
+		}
 	}
-	return policies
+	return c.policy(partnerID)
 }
 
 // Partners yields the ids of all partners, in no particular order.

@@ -47,6 +47,7 @@ type changeRow struct {
 	SubscriptionID string  `parquet:"subscriptionId,dict"`
 	Reason         string  `parquet:"reason,dict"`
 	EventID        string  `parquet:"eventId,dict"`
+	Defect         string  `parquet:"defect,dict"`
 
 	NextTerm           bool   `parquet:"nextTerm"` // whether the next* columns were given
 	NextProductID      string `parquet:"nextProductId,dict"`
@@ -77,7 +78,7 @@ func newChangeRow(c *change.Change) changeRow {
 		PromotionID: c.PromotionID, Quantity: c.Quantity, OrderID: c.OrderID, AvailabilityID: c.AvailabilityID,
 		ParentID: c.ParentID, ToSubscription: c.ToSubscription, IsTrial: c.IsTrial, AutoRenew: c.AutoRenew,
 		CustomTermEnd: int32(c.CustomTermEnd), UnitPrice: text(c.UnitPrice), Amount: text(c.Amount), Currency: c.Currency,
-		SubscriptionID: c.SubscriptionID, Reason: c.Reason, EventID: c.EventID,
+		SubscriptionID: c.SubscriptionID, Reason: c.Reason, EventID: c.EventID, Defect: c.Defect,
 	}
 	if n := c.NextTerm; n != nil {
 		r.NextTerm = true
@@ -103,7 +104,7 @@ func (r *changeRow) change(input int64) (*change.Change, error) {
 		TermDuration: r.TermDuration, BillingCycle: r.BillingCycle, PromotionID: r.PromotionID, Quantity: r.Quantity,
 		OrderID: r.OrderID, AvailabilityID: r.AvailabilityID, ParentID: r.ParentID, ToSubscription: r.ToSubscription,
 		IsTrial: r.IsTrial, AutoRenew: r.AutoRenew, CustomTermEnd: pricing.Date(r.CustomTermEnd), Currency: r.Currency,
-		SubscriptionID: r.SubscriptionID, Reason: r.Reason, EventID: r.EventID,
+		SubscriptionID: r.SubscriptionID, Reason: r.Reason, EventID: r.EventID, Defect: r.Defect,
 		Taken: change.Position{Input: input, Record: r.Record},
 	}
 	copy(c.Content[:], r.Content)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/subscription"
@@ -38,10 +40,14 @@ type Manifest struct {
 	Subscriptions Subscriptions    `json:"subscriptions"`
 	Invoices      []InvoiceSummary `json:"invoices"`
 	Exceptions    ExceptionCounts  `json:"exceptions"`
-	Files         []File           `json:"files"`
-	Inputs        []InputRef       `json:"inputs"`
+	// Late counts the rows of late-exceptions.csv.
+	Late   ExceptionCounts `json:"lateExceptions"`
+	Files  []File          `json:"files"`
+	Inputs []InputRef      `json:"inputs"`
 	// Policies are those of each partner with an invoice or a close.
 	Policies map[string]invoice.Policies `json:"policies"`
+	// Rates are the exchange rates on its lines.
+	Rates []RateRef `json:"rates,omitempty"`
 	// Locks are the prices that this close adds to those of earlier ones.
 	Locks []Object `json:"locks,omitempty"`
 }
@@ -85,11 +91,27 @@ type InputRef struct {
 	SHA256 string `json:"sha256"`
 }
 
+// RateRef is an exchange rate that lines of a revision used.
+type RateRef struct {
+	Month   string `json:"month"`
+	Pricing string `json:"pricing"`
+	Billing string `json:"billing"`
+	Rate    string `json:"rate"`
+}
+
+// RateKey names an exchange rate.
+type RateKey struct {
+	Pricing, Billing string
+	Month            pricing.Month
+}
+
 // Close is what later months must know of a closed one.
 type Close struct {
 	Month  pricing.Month
 	Inputs int64 // how many inputs it knew
 	Locks  []Object
+	// Rates are those that its lines used.
+	Rates map[RateKey]decimal.Decimal
 	// Policies by partner, as the close recorded them.
 	Policies map[string]invoice.Policies
 }
@@ -214,7 +236,20 @@ func Closes(months []Month) ([]Close, error) {
 				return nil, fmt.Errorf("close of %s, partner %s: %w", m.Month, partner, err)
 			}
 		}
-		closes = append(closes, Close{Month: m.Month, Inputs: int64(len(m.Current.Inputs)), Locks: m.Current.Locks, Policies: m.Current.Policies})
+		rates := make(map[RateKey]decimal.Decimal)
+		for _, r := range m.Current.Rates {
+			month, err := pricing.ParseMonth(r.Month)
+			if err != nil {
+				return nil, fmt.Errorf("close of %s, rates: %w", m.Month, err)
+			}
+			rate, err := decimal.NewFromString(r.Rate)
+			if err != nil {
+				return nil, fmt.Errorf("close of %s, rate of %s: %w", m.Month, r.Pricing, err)
+			}
+			rates[RateKey{r.Pricing, r.Billing, month}] = rate
+		}
+		closes = append(closes, Close{Month: m.Month, Inputs: int64(len(m.Current.Inputs)), Locks: m.Current.Locks,
+			Rates: rates, Policies: m.Current.Policies})
 	}
 	return closes, nil
 }

@@ -84,7 +84,6 @@ type lockRow struct {
 	Term           int32  `parquet:"term"`
 	Plan           int32  `parquet:"plan"`
 	Asked          string `parquet:"asked,dict"`
-	OwnPrice       string `parquet:"ownPrice,dict"`
 
 	UnitPrice    string `parquet:"unitPrice,dict"`
 	Currency     string `parquet:"currency,dict"`
@@ -173,7 +172,7 @@ func (l Ledger) PutLocks(ctx context.Context, locks []Lock) (Object, error) {
 	for i, k := range locks {
 		rows[i] = lockRow{
 			k.CustomerID, k.Key.SubscriptionID, int64(k.Key.At), k.Key.SKU.ProductID, k.Key.SKU.SkuID,
-			int32(k.Key.Term), int32(k.Key.Plan), k.Key.PromotionID, k.Key.OwnPrice,
+			int32(k.Key.Term), int32(k.Key.Plan), k.Asked,
 			k.UnitPrice.String(), k.Currency, k.PromotionID, k.Discount.String(), k.ProductTitle, k.SkuTitle, k.Publisher,
 			k.Source.Market, int32(k.Source.Month), k.Source.File, k.Source.SHA256, int64(k.Source.Line),
 		}
@@ -194,9 +193,9 @@ func (r lockRow) lock() (Lock, error) {
 		CustomerID: r.CustomerID,
 		Key: subscription.LockKey{SubscriptionID: r.SubscriptionID, At: pricing.Instant(r.At),
 			SKU:  pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID},
-			Term: pricing.Term(r.Term), Plan: pricing.Plan(r.Plan), PromotionID: r.Asked, OwnPrice: r.OwnPrice},
+			Term: pricing.Term(r.Term), Plan: pricing.Plan(r.Plan)},
 		Lock: subscription.Lock{
-			UnitPrice: unitPrice, Currency: r.Currency, PromotionID: r.PromotionID, Discount: discount,
+			Asked: r.Asked, UnitPrice: unitPrice, Currency: r.Currency, PromotionID: r.PromotionID, Discount: discount,
 			ProductTitle: r.ProductTitle, SkuTitle: r.SkuTitle, Publisher: r.Publisher,
 			Source: subscription.Source{Market: r.Market, Month: pricing.Month(r.Month), File: r.File, SHA256: r.SHA256, Line: int(r.Line)},
 		},

@@ -36,7 +36,7 @@ type Charge struct {
 
 	// Change is the event; nil for cycle charges and renewals.
 	Change *change.Change
-	// Note is the reason of an override.
+	// Note is the reason of an override that lifted a window.
 	Note string
 	// SubscriptionID and Amount are a credit's.
 	SubscriptionID string
@@ -69,8 +69,10 @@ type Lock struct {
 	Publisher    string
 
 	// Source says which row it came from; SHA256 is "" for a purchase's own
-	// price and for a trial.
+	// price and for a trial, which have no names either.
 	Source Source
+	// Asked is the promotion that was asked for when PromotionID was decided.
+	Asked string
 }
 
 // Source is a row of a price sheet.
@@ -90,8 +92,6 @@ type LockKey struct {
 	SKU            pricing.SKU
 	Term           pricing.Term
 	Plan           pricing.Plan
-	PromotionID    string // asked for
-	OwnPrice       string // of a purchase, with its currency
 }
 
 // Exception is a refusal, a parked term or a warning. It stands in the
@@ -125,13 +125,14 @@ type Policies struct {
 // must not depend on the order of questions.
 type World interface {
 	pricing.Book
-	// Payer returns the customer's payer in a month, else UNKNOWN_CUSTOMER
-	// or UNKNOWN_PARTNER.
+	// Payer returns the customer's payer in a month, else UNKNOWN_CUSTOMER,
+	// or UNKNOWN_PARTNER with the id that the customer names.
 	Payer(customerID string, month pricing.Month) (*Payer, pricing.Code)
 	// Promotions returns what is known under the id.
 	Promotions(id string) []pricing.Promotion
-	// Offer returns the offer matrix's row. ok is false where there is none.
-	Offer(sku pricing.SKU, month pricing.Month) (offer pricing.Offer, ok bool)
+	// Offer returns the offer matrix's row, empty where there is none. loaded
+	// is false without any matrix.
+	Offer(sku pricing.SKU, month pricing.Month) (offer pricing.Offer, loaded bool)
 	// Lock returns what a closed month used for the lookup.
 	Lock(customerID string, key LockKey) (Lock, bool)
 }
@@ -141,10 +142,18 @@ type World interface {
 type Sink interface {
 	Charge(Charge)
 	Exception(Exception)
-	// StaleSheet reports a lookup that an earlier month's sheet answered.
-	StaleSheet(market string, month, governs pricing.Month)
+	// StaleSheet reports that an event of a month asked for a sheet that an
+	// earlier one answered.
+	StaleSheet(event pricing.Month, stale StaleSheet)
 	// Locked reports a lock that was looked up, not remembered.
 	Locked(LockKey, Lock)
+}
+
+// StaleSheet is a month of a market without a price sheet of its own, and the
+// month whose sheet governs instead.
+type StaleSheet struct {
+	Market         string
+	Month, Governs pricing.Month
 }
 
 // Count says where a customer's subscriptions stand at the end of a month.

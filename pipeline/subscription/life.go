@@ -132,16 +132,16 @@ func (l *life) take(c *change.Change) error {
 	case pricing.UnknownPartner:
 		return refuse(code, "the partner of customer %s was not taken in", l.customerID)
 	}
-	e := event{life: l, Change: c, payer: payer, day: c.At.Date(), lifted: l.overrides.lifted(c)}
+	e := event{life: l, Change: c, payer: payer, day: c.At.Date()}
 	switch c.Type {
 	case change.Purchased:
 		return e.purchase()
 	case change.CustomerCredited:
 		return e.credit()
 	}
-	step, ok := steps[c.Type]
-	if !ok {
-		return invalid("unknown type of change")
+	step, known := steps[c.Type]
+	if !known {
+		step.take, step.whileSuspended = (*event).unknown, true
 	}
 	s, ok := l.subscriptions[c.Subject]
 	if !ok {
@@ -158,8 +158,13 @@ func (l *life) take(c *change.Change) error {
 			return refuse(pricing.SubscriptionNotActive, "the subscription is suspended")
 		}
 	}
+	if c.Defect != "" {
+		return invalid("%s", c.Defect)
+	}
 	return step.take(&e, s)
 }
+
+func (e *event) unknown(*subscription) error { return invalid("unknown type of change") }
 
 // steps says how each type of change to an existing subscription is taken.
 var steps = map[change.Type]struct {
@@ -293,44 +298,37 @@ type ownPrice struct {
 	currency  string
 }
 
-func (o *ownPrice) String() string {
-	if o == nil {
-		return ""
-	}
-	return o.unitPrice.String() + " " + o.currency
-}
-
-// lookup finds the price of a term and locks it. asked is the promotion that
+// lookup finds the price of a term and locks it, for an event of the given
+// month. asked is the promotion that
 // the event names or the last term had; a *pricing.PriceError says that there
 // is no price. The caller reports a promotion that was asked for and is not in
 // the lock.
-func (l *life) lookup(term *Term, payer *Payer, at pricing.Instant, asked string, own *ownPrice) (*Lock, error) {
+func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.Instant, asked string, own *ownPrice) (*Lock, error) {
 	q := query(term, payer, at)
-	key := LockKey{SubscriptionID: term.SubscriptionID, At: at, SKU: term.SKU, Term: q.Term, Plan: q.Plan,
-		PromotionID: asked, OwnPrice: own.String()}
-	if lock, ok := l.world.Lock(l.customerID, key); ok {
+	key := LockKey{SubscriptionID: term.SubscriptionID, At: at, SKU: term.SKU, Term: q.Term, Plan: q.Plan}
+	lock, remembered := l.world.Lock(l.customerID, key)
+	if remembered && lock.Asked == asked {
 		return &lock, nil
 	}
-	price, err := pricing.FindPrice(l.world, q)
-	var missing *pricing.PriceError
-	if err != nil && !errors.As(err, &missing) {
-		return nil, err
-	}
-	lock := Lock{ProductTitle: price.Row.ProductTitle, SkuTitle: price.Row.SkuTitle, Publisher: price.Row.Publisher}
 	switch {
+	case remembered:
+		// The price stands; only the promotion is asked for anew.
 	case term.Span.Trial:
 		lock.Currency = payer.Partner.BillingCurrency
 	case own != nil:
 		lock.UnitPrice, lock.Currency = own.unitPrice, own.currency
 	default:
-		l.reportStale(q, price, missing)
-		if missing != nil {
-			return nil, missing
+		price, err := pricing.FindPrice(l.world, q)
+		l.reportStale(event, q, price, err)
+		if err != nil {
+			return nil, err
 		}
+		lock.ProductTitle, lock.SkuTitle, lock.Publisher = price.Row.ProductTitle, price.Row.SkuTitle, price.Row.Publisher
 		lock.UnitPrice, lock.Currency = price.Row.UnitPrice, price.Row.Currency
 		lock.Source = Source{Market: price.Sheet.Market, Month: price.Sheet.Month, File: price.Sheet.File,
 			SHA256: price.Sheet.SHA256, Line: price.Row.Line}
 	}
+	lock.Asked = asked
 	if !term.Span.Trial {
 		lock.PromotionID, lock.Discount = l.discount(asked, q)
 	}
@@ -338,14 +336,18 @@ func (l *life) lookup(term *Term, payer *Payer, at pricing.Instant, asked string
 	return &lock, nil
 }
 
-func (l *life) reportStale(q pricing.PriceQuery, price pricing.Price, missing *pricing.PriceError) {
-	asked := q.At.Date().Month()
+func (l *life) reportStale(event pricing.Month, q pricing.PriceQuery, price pricing.Price, err error) {
+	stale := StaleSheet{Market: q.Market, Month: q.At.Date().Month()}
+	var missing *pricing.PriceError
 	switch {
-	case missing != nil && missing.Stale:
-		l.sink.StaleSheet(q.Market, asked, missing.Governs)
+	case errors.As(err, &missing) && missing.Stale:
+		stale.Governs = missing.Governs
 	case price.Stale:
-		l.sink.StaleSheet(q.Market, asked, price.Sheet.Month)
+		stale.Governs = price.Sheet.Month
+	default:
+		return
 	}
+	l.sink.StaleSheet(event, stale)
 }
 
 // discount returns the promotion's share off, if the promotion fits.
@@ -365,7 +367,7 @@ func (l *life) discount(id string, q pricing.PriceQuery) (string, decimal.Decima
 // promotion that was asked for but does not fit.
 func (l *life) settle(s *subscription, payer *Payer, at pricing.Instant, asked string, own *ownPrice, eventID string) error {
 	day := at.Date()
-	lock, err := l.lookup(s.term, payer, at, asked, own)
+	lock, err := l.lookup(s.term, payer, day.Month(), at, asked, own)
 	var missing *pricing.PriceError
 	switch {
 	case errors.As(err, &missing):

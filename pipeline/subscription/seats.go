@@ -11,9 +11,10 @@ import (
 type event struct {
 	*life
 	*change.Change
-	payer  *Payer
-	day    pricing.Date
-	lifted string // why closed windows do not hold, "" when they do
+	payer *Payer
+	day   pricing.Date
+	// note is the reason of an override, once it has lifted a window.
+	note string
 }
 
 // maxQuantity bounds seats, so that no product of it can surprise.
@@ -33,9 +34,8 @@ func checkQuantity(q *int64) error {
 
 // checkLimits holds a quantity against the offer matrix, where it has the SKU.
 func (e *event) checkLimits(sku pricing.SKU, quantity int64) error {
-	offer, ok := e.world.Offer(sku, e.day.Month())
+	offer, _ := e.world.Offer(sku, e.day.Month())
 	switch {
-	case !ok:
 	case offer.MinLicenses > 0 && quantity < offer.MinLicenses:
 		return invalid("quantity %d: the offer matrix wants at least %d of %s/%s", quantity, offer.MinLicenses, sku.ProductID, sku.SkuID)
 	case offer.MaxLicenses > 0 && quantity > offer.MaxLicenses:
@@ -79,7 +79,7 @@ func (e *event) changeQuantity(s *subscription) error {
 
 // closedWindow refuses, unless an override or the policy lifts the window.
 func (e *event) closedWindow(s *subscription, code pricing.Code, format string, args ...any) error {
-	if e.lifted != "" {
+	if e.note = e.overrides.lifted(e.Change); e.note != "" {
 		return nil
 	}
 	if !e.payer.Policies.Trust {
@@ -95,7 +95,7 @@ func (e *event) closedWindow(s *subscription, code pricing.Code, format string, 
 func (e *event) line(s *subscription, c Charge) {
 	c.Change = e.Change
 	c.OrderDate = e.day
-	c.Note = e.lifted
+	c.Note = e.note
 	if c.Start == 0 {
 		c.Start = e.day
 	}
@@ -159,10 +159,17 @@ func (e *event) override(*subscription) error {
 // credit gives the customer an amount back. It needs no subscription.
 func (e *event) credit() error {
 	billing := e.payer.Partner.BillingCurrency
-	_, known := e.subscriptions[e.SubscriptionID]
+	s, known := e.subscriptions[e.SubscriptionID]
+	if known { // its own lines of the day come first
+		if err := e.advance(s, e.day); err != nil {
+			return err
+		}
+	}
 	switch {
 	case e.SubscriptionID != "" && !known:
 		return refuse(pricing.UnknownSubscription, "customer %s has no subscription %q", e.customerID, e.SubscriptionID)
+	case e.Defect != "":
+		return invalid("%s", e.Defect)
 	case e.Subject != "" && e.Subject != e.customerID:
 		return invalid("subject %q: want the customer's id %s", e.Subject, e.customerID)
 	case e.Amount == nil:
@@ -175,7 +182,7 @@ func (e *event) credit() error {
 		return refuse(pricing.CurrencyMismatch, "a credit in %s cannot stand on an invoice in %s", e.Currency, billing)
 	}
 	e.sink.Charge(Charge{Type: CustomerCredit, Quantity: 1, Credit: true, OrderDate: e.day, Start: e.day,
-		Cycle: pricing.Cycle{First: e.day, Last: e.day, Days: 1, Months: 1}, Change: e.Change, Note: e.lifted,
+		Cycle: pricing.Cycle{First: e.day, Last: e.day, Days: 1, Months: 1}, Change: e.Change,
 		SubscriptionID: e.SubscriptionID, Amount: *e.Amount})
 	return nil
 }

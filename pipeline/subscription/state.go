@@ -34,7 +34,8 @@ type subscription struct {
 	// promotion is the one that renewals ask for; "" once it lapsed.
 	promotion string
 	// pending is the term under the plan that takes over with the next cycle.
-	pending *Term
+	pending    *Term
+	planChange *change.Change // that asked for pending
 
 	// touched is set when the quantity changed since the term's start, in any
 	// way: a cancellation within 24 hours then refunds no used days.

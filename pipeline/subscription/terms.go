@@ -16,6 +16,9 @@ func (e *event) purchase() error {
 	if _, taken := e.subscriptions[e.Subject]; taken {
 		return invalid("subscription %s was bought before", e.Subject)
 	}
+	if e.Defect != "" {
+		return invalid("%s", e.Defect)
+	}
 	if e.SKU.ProductID == "" || e.SKU.SkuID == "" {
 		return invalid("productId or skuId is missing")
 	}
@@ -51,7 +54,7 @@ func (e *event) purchase() error {
 }
 
 // purchasedSpan reads term and plan. A trial's are only what its conversion or
-// renewal defaults to, so they need not go together yet.
+// renewal defaults to: they may be left out.
 func (e *event) purchasedSpan() (pricing.TermSpan, pricing.Plan, error) {
 	term, termOK := pricing.ParseTerm(e.TermDuration)
 	plan, planOK := pricing.ParsePlan(e.BillingCycle)
@@ -60,10 +63,12 @@ func (e *event) purchasedSpan() (pricing.TermSpan, pricing.Plan, error) {
 		return pricing.TermSpan{}, 0, invalid("termDuration %q: want P1M, P1Y or P3Y", e.TermDuration)
 	case !planOK && (e.BillingCycle != "" || !e.IsTrial):
 		return pricing.TermSpan{}, 0, invalid("billingCycle %q: want Monthly, Annual or Triennial", e.BillingCycle)
-	case e.IsTrial:
+	case e.IsTrial && (!termOK || !planOK || plan == pricing.PlanNone):
 		return pricing.TrialTerm(term, e.day), plan, nil
 	case !term.Allows(plan):
 		return pricing.TermSpan{}, 0, invalid("a term of %s cannot be billed %s", term, plan)
+	case e.IsTrial:
+		return pricing.TrialTerm(term, e.day), plan, nil
 	}
 	return pricing.FullTerm(term, e.day, e.payer.Policies.MonthEnd), plan, nil
 }
@@ -146,13 +151,7 @@ func (l *life) renewOrExpire(s *subscription, day pricing.Date) error {
 // following returns the next term's term and plan: what the instructions say,
 // else the current ones.
 func (s *subscription) following(next *change.NextTerm) (pricing.Term, pricing.Plan) {
-	term, plan := s.term.Span.Term, s.term.Plan
-	switch {
-	case s.term.Span.Trial:
-		plan = s.trialPlan
-	case s.pending != nil:
-		plan = s.pending.Plan
-	}
+	term, plan := s.term.Span.Term, s.plannedNext()
 	if t, ok := pricing.ParseTerm(next.TermDuration); ok {
 		term = t
 	}
@@ -173,11 +172,11 @@ func (e *event) schedule(s *subscription) error {
 	switch {
 	case next == nil:
 		return invalid("scheduledNextTermInstructions is missing")
+	case !s.autoRenew:
+		return invalid("auto-renew is off: there is no next term")
 	case next.Empty():
 		s.next = nil
 		return nil
-	case !s.autoRenew:
-		return invalid("auto-renew is off: there is no next term")
 	case next.Quantity != nil:
 		if err := checkQuantity(next.Quantity); err != nil {
 			return err
@@ -243,7 +242,7 @@ func (e *event) convertTrial(s *subscription) error {
 // priced finds the price of what the event makes of a subscription. Without
 // one the event is refused and changes nothing.
 func (e *event) priced(term *Term, at pricing.Instant) (*Lock, error) {
-	lock, err := e.lookup(term, e.payer, at, e.PromotionID, nil)
+	lock, err := e.lookup(term, e.payer, e.day.Month(), at, e.PromotionID, nil)
 	var missing *pricing.PriceError
 	if errors.As(err, &missing) {
 		return nil, refuse(missing.Code, "%s", missing.Reason)
@@ -269,18 +268,22 @@ func (e *event) changePlan(s *subscription) error {
 		return invalid("billingCycle %q: want Monthly, Annual or Triennial", e.BillingCycle)
 	case !s.term.Span.Trial && !s.term.Span.Term.Allows(plan):
 		return invalid("a term of %s cannot be billed %s", s.term.Span.Term, plan)
-	case plan == s.term.Plan:
-		s.pending = nil
+	case plan == s.plannedNext():
 		return nil
 	case s.term.Span.Trial || s.term.Span.Term != pricing.P3Y:
 		return refuse(pricing.PlanChangeNotAllowed, "only a term of P3Y may change its plan")
 	case e.day >= planChangesUntil:
 		return refuse(pricing.PlanChangeNotAllowed, "plans change no more from %s on", planChangesUntil)
 	}
+	if plan == s.term.Plan {
+		s.pending = nil
+		return nil
+	}
 	changed := *s.term
 	changed.Plan, changed.Lock = plan, nil
-	if s.term.Lock != nil {
-		lock, err := e.lookup(&changed, e.payer, s.start, s.promotion, nil)
+	// Without a further cycle the plan is the next term's, at that day's price.
+	if s.term.Lock != nil && s.cycle.Last < s.term.Span.End {
+		lock, err := e.lookup(&changed, e.payer, e.day.Month(), s.start, s.promotion, nil)
 		var missing *pricing.PriceError
 		if errors.As(err, &missing) {
 			return refuse(missing.Code, "%s", missing.Reason)
@@ -293,8 +296,20 @@ func (e *event) changePlan(s *subscription) error {
 			e.warnPromotion(s, s.promotion, e.ID, e.day)
 		}
 	}
-	s.pending = &changed
+	s.pending, s.planChange = &changed, e.Change
 	return nil
+}
+
+// plannedNext is the plan that the next cycle will have; a trial's is what its
+// conversion defaults to.
+func (s *subscription) plannedNext() pricing.Plan {
+	switch {
+	case s.pending != nil:
+		return s.pending.Plan
+	case s.term.Span.Trial:
+		return s.trialPlan
+	}
+	return s.term.Plan
 }
 
 // switchPlan starts the first cycle under the new plan.
@@ -305,5 +320,5 @@ func (l *life) switchPlan(s *subscription, first pricing.Date) {
 	}
 	s.pending = nil
 	s.cycle = s.term.Span.SwitchedCycle(s.term.Plan, first)
-	l.charge(s, Charge{Type: ChangeBillingPlan, OrderDate: first})
+	l.charge(s, Charge{Type: ChangeBillingPlan, OrderDate: first, Start: first, Change: s.planChange})
 }

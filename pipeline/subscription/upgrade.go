@@ -1,6 +1,8 @@
 package subscription
 
 import (
+	"slices"
+
 	"github.com/calends/calends/pricing"
 )
 
@@ -18,6 +20,11 @@ func (e *event) upgrade(s *subscription) error {
 	}
 	if err := e.checkLimits(e.SKU, resulting); err != nil {
 		return err
+	}
+	if left := s.quantity - moved; left > 0 {
+		if err := e.checkLimits(s.term.SKU, left); err != nil {
+			return err
+		}
 	}
 	if err := e.upgradeAllowed(s); err != nil {
 		return err
@@ -94,14 +101,9 @@ func (e *event) upgradeAllowed(s *subscription) error {
 	if term, ok := pricing.ParseTerm(e.TermDuration); ok && term < s.term.Span.Term {
 		return refuse(pricing.UpgradeNotEligible, "a term of %s is shorter than the source's %s", term, s.term.Span.Term)
 	}
-	offer, ok := e.world.Offer(s.term.SKU, e.day.Month())
-	if !ok || e.SKU == s.term.SKU {
+	offer, loaded := e.world.Offer(s.term.SKU, e.day.Month())
+	if !loaded || slices.Contains(offer.Conversions, e.SKU) {
 		return nil
-	}
-	for _, sku := range offer.Conversions {
-		if sku == e.SKU {
-			return nil
-		}
 	}
 	return refuse(pricing.UpgradeNotEligible, "the offer matrix does not convert %s/%s to %s/%s",
 		s.term.SKU.ProductID, s.term.SKU.SkuID, e.SKU.ProductID, e.SKU.SkuID)
@@ -140,7 +142,8 @@ func (e *event) moveInto(s, target *subscription, moved int64) error {
 	target.next = nil
 	e.leave(s, moved)
 	if e.PromotionID != "" {
-		e.warnPromotion(target, e.PromotionID, e.ID, e.day)
+		e.warn(pricing.PromotionNotApplied, s.id, e.ID, e.day,
+			"promotion %s is not applied: the seats take the locked price of %s", e.PromotionID, target.id)
 	}
 	return nil
 }
@@ -163,7 +166,7 @@ func (e *event) moveToNew(s *subscription, moved int64, longer pricing.Term) err
 	term := *s.term
 	term.SKU, term.Lock = e.SKU, nil
 	if !e.keepsID(s) {
-		term.SubscriptionID = e.ToSubscription
+		term.SubscriptionID, term.AddOn = e.ToSubscription, false
 	}
 	start, cycle := s.start, s.cycle
 	if longer != pricing.NoTerm {
@@ -184,15 +187,6 @@ func (e *event) moveToNew(s *subscription, moved int64, longer pricing.Term) err
 	target.layers[0].moved = true
 	target.touched, target.upgraded = true, true
 	target.promotion = lock.PromotionID
-	if s.pending != nil && longer == pricing.NoTerm {
-		pending := term
-		pending.Plan = s.pending.Plan
-		if pending.Lock, err = e.priced(&pending, e.At); err != nil {
-			return err
-		}
-		target.pending = &pending
-	}
-
 	e.line(s, Charge{Type: Convert, Quantity: moved, Credit: true})
 	e.line(target, Charge{Type: Convert})
 	if e.keepsID(s) {

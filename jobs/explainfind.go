@@ -1,0 +1,177 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pricing"
+)
+
+// storedLine is a line as a revision's file has it.
+type storedLine struct {
+	month  ledger.Month
+	line   *invoice.Line
+	number string // of the invoice, "" in a draft
+	row    int
+}
+
+// ref names the line as it can be asked for again.
+func (s storedLine) ref() string {
+	if s.number != "" {
+		return fmt.Sprintf("%s:%d", s.number, s.row)
+	}
+	return fmt.Sprintf("%s/%s:%d", s.month.Month, s.line.Account.PartnerID, s.row)
+}
+
+// lineRef is a line's name, taken apart.
+type lineRef struct {
+	month   pricing.Month
+	number  string // of the invoice; else partner is given
+	partner string
+	row     int
+}
+
+const lineForms = "want C202610-000001:12 (an invoice and a row of its CSV, 1 being the first below the header) or 2026-10/<PartnerId>:12"
+
+// invoiceNumber reads the month out of a number.
+var invoiceNumber = regexp.MustCompile(`^C(\d{4})(\d{2})-\d{6,}$`)
+
+func parseLineRef(s string) (lineRef, error) {
+	wrong := func() (lineRef, error) { return lineRef{}, fmt.Errorf("%w: line %q: %s", ErrUsage, s, lineForms) }
+	colon := strings.LastIndexByte(s, ':')
+	if colon < 0 {
+		return wrong()
+	}
+	row, err := strconv.Atoi(s[colon+1:])
+	if err != nil || row < 1 {
+		return wrong()
+	}
+	ref := lineRef{row: row}
+	name, partner, ofPartner := strings.Cut(s[:colon], "/")
+	if ofPartner {
+		ref.partner = partner
+		ref.month, err = pricing.ParseMonth(name)
+	} else {
+		parts := invoiceNumber.FindStringSubmatch(name)
+		if parts == nil {
+			return wrong()
+		}
+		ref.number = name
+		ref.month, err = pricing.ParseMonth(parts[1] + "-" + parts[2])
+	}
+	if err != nil || ofPartner && partner == "" {
+		return wrong()
+	}
+	return ref, nil
+}
+
+// findLines reads the lines that the plan asks for.
+func (e Env) findLines(ctx context.Context, at snapshot, plan ExplainPlan) ([]storedLine, error) {
+	switch {
+	case (plan.Line == "") == (plan.Subscription == ""):
+		return nil, fmt.Errorf("%w: name either a line or a subscription", ErrUsage)
+	case plan.Subscription != "":
+		return e.linesOfSubscription(ctx, at, plan.Subscription, plan.Month)
+	case plan.Month != 0:
+		return nil, fmt.Errorf("%w: a month goes with a subscription; the line's name has its own", ErrUsage)
+	}
+	ref, err := parseLineRef(plan.Line)
+	if err != nil {
+		return nil, err
+	}
+	line, err := e.lineAt(ctx, at, ref)
+	return []storedLine{line}, err
+}
+
+// billed returns what the bucket has of a month.
+func (s snapshot) billed(month pricing.Month) (ledger.Month, error) {
+	known, ok := s.month(month)
+	if !ok {
+		return known, fmt.Errorf("%w: %s was not billed; run calends bill %s first", ErrMissing, month, month)
+	}
+	return known, nil
+}
+
+func (e Env) lineAt(ctx context.Context, at snapshot, ref lineRef) (storedLine, error) {
+	known, err := at.billed(ref.month)
+	if err != nil {
+		return storedLine{}, err
+	}
+	var names []string
+	for _, inv := range known.Current.Invoices {
+		names = append(names, inv.PartnerID)
+		if ref.number != "" {
+			names[len(names)-1] = inv.Number
+		}
+		if ref.number != "" && inv.Number != ref.number || ref.number == "" && inv.PartnerID != ref.partner {
+			continue
+		}
+		if ref.row > inv.Lines {
+			return storedLine{}, fmt.Errorf("%w: the invoice has %d lines", ErrMissing, inv.Lines)
+		}
+		var found storedLine
+		err := e.eachStored(ctx, known, inv, func(s storedLine) {
+			if s.row == ref.row {
+				found = s
+			}
+		})
+		return found, err
+	}
+	if ref.number != "" && known.Current.State != ledger.Closed {
+		return storedLine{}, fmt.Errorf("%w: %s is not closed, so its invoices have no numbers yet; ask for %s/<PartnerId>:%d", ErrMissing, ref.month, ref.month, ref.row)
+	}
+	what := "invoice of partner " + ref.partner
+	if ref.number != "" {
+		what = "invoice " + ref.number
+	}
+	has := "has none at all"
+	if len(names) > 0 {
+		has = "has " + joinIDs(names)
+	}
+	return storedLine{}, fmt.Errorf("%w: %s has no %s; it %s", ErrMissing, ref.month, what, has)
+}
+
+// eachStored reads an invoice's lines.
+func (e Env) eachStored(ctx context.Context, known ledger.Month, inv ledger.InvoiceSummary, each func(storedLine)) error {
+	row := 0
+	key := ledger.RevisionPrefix(known.Month, known.Current.Revision) + partnerFile(inv.PartnerID, csvName)
+	return e.readLines(ctx, key, func(l *invoice.Line) {
+		row++
+		each(storedLine{month: known, line: l, number: inv.Number, row: row})
+	})
+}
+
+// linesOfSubscription reads a subscription's lines of a month, the newest
+// billed one if it is 0.
+func (e Env) linesOfSubscription(ctx context.Context, at snapshot, id string, month pricing.Month) ([]storedLine, error) {
+	if month == 0 {
+		if len(at.months) == 0 {
+			return nil, fmt.Errorf("%w: no month was billed yet; run calends bill first", ErrMissing)
+		}
+		month = at.months[len(at.months)-1].Month
+	}
+	known, err := at.billed(month)
+	if err != nil {
+		return nil, err
+	}
+	var found []storedLine
+	for _, inv := range known.Current.Invoices {
+		err := e.eachStored(ctx, known, inv, func(s storedLine) {
+			if s.line.SubscriptionID == id {
+				found = append(found, s)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%w: it has no line in %s; the id may be another, or nothing was charged in that month (see its exceptions.csv)", ErrMissing, month)
+	}
+	return found, nil
+}

@@ -1,0 +1,150 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/calends/calends/jobs/internal/twin"
+	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pipeline/subscription"
+	"github.com/calends/calends/pricing"
+)
+
+// TestTwin lives random lives twice: by the engine through real files, and by
+// the slow second implementation of the rules. Every line of every month and
+// every exception must agree.
+//
+// CALENDS_TWIN_SEEDS=first-last lives others than the usual ones.
+func TestTwin(t *testing.T) {
+	first, last := uint64(1), uint64(60)
+	if seeds := os.Getenv("CALENDS_TWIN_SEEDS"); seeds != "" {
+		if _, err := fmt.Sscanf(seeds, "%d-%d", &first, &last); err != nil {
+			t.Fatalf("CALENDS_TWIN_SEEDS=%q: want first-last", seeds)
+		}
+	}
+	for seed := first; seed <= last; seed++ {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			liveTwice(t, twin.Random(seed, int(1+seed%15)))
+		})
+	}
+}
+
+func liveTwice(t *testing.T, life twin.Life) {
+	t.Helper()
+	ctx := context.Background()
+	files, err := life.WriteFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := testEnv(t, life.Policies())
+	for i, want := range twin.Run(life) {
+		month := monthOf(t, want.Step.Month)
+		switch want.Step.Kind {
+		case twin.StepIngest:
+			ingestStep(ctx, t, env, files[i])
+			continue
+		case twin.StepBill:
+			_, err = env.Bill(ctx, month, false)
+		case twin.StepClose:
+			_, err = env.Close(ctx, month, want.Step.Accept)
+		}
+		if (err != nil) != (want.Err != nil) {
+			t.Fatalf("step %d, %s %s: %v, the twin says %v", i, want.Step.Kind, month, err, want.Err)
+		}
+		if err == nil {
+			compareMonth(ctx, t, env, month, want.Result)
+		}
+		if t.Failed() {
+			t.Fatalf("the differences above are after step %d, %s %s", i, want.Step.Kind, month)
+		}
+	}
+}
+
+func testEnv(t *testing.T, policies map[string]twin.Policy) Env {
+	t.Helper()
+	named := make(map[string]subscription.Policies)
+	for id, p := range policies {
+		parsed, err := ledger.ParsePolicies(invoice.Policies{Rounding: p.Rounding, MonthEnd: p.MonthEnd, Windows: p.Windows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		named[id] = parsed
+	}
+	return Env{
+		Bucket: bucket.NewMemory(), Version: "test", Today: pricing.DateOf(2099, 1, 1), Workers: 2,
+		Policies: func(id string) subscription.Policies { return named[id] },
+	}
+}
+
+func ingestStep(ctx context.Context, t *testing.T, env Env, files twin.Files) {
+	t.Helper()
+	if files.Inputs != "" {
+		result, err := env.Ingest(ctx, IngestPlan{Paths: []string{files.Inputs}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range result.Files {
+			if f.Status == StatusRefused || f.Refused > 0 {
+				t.Errorf("ingest %s: %s %s %v", f.Name, f.Status, f.Reason, f.Errors)
+			}
+		}
+	}
+	for _, c := range files.Charges {
+		if _, err := env.Ingest(ctx, IngestPlan{Paths: []string{c.Path}, Charges: monthOf(t, c.Month)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func monthOf(t *testing.T, m twin.Month) pricing.Month {
+	t.Helper()
+	if m == 0 {
+		return 0
+	}
+	month, err := pricing.ParseMonth(m.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return month
+}
+
+// compareMonth holds the month's current revision against what the twin wants.
+func compareMonth(ctx context.Context, t *testing.T, env Env, month pricing.Month, want twin.Result) {
+	t.Helper()
+	at, err := env.snapshot(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, ok := at.month(month)
+	if !ok {
+		t.Fatalf("%s has no revision", month)
+	}
+	prefix := ledger.RevisionPrefix(month, known.Current.Revision)
+	got := make(map[string][]byte)
+	for _, inv := range known.Current.Invoices {
+		if got[inv.PartnerID], err = bucket.ReadAll(ctx, env.Bucket, prefix+partnerFile(inv.PartnerID, csvName)); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := want.Partners[inv.PartnerID]; !ok {
+			t.Errorf("%s: partner %s has an invoice, the twin wants none:\n%s", month, inv.PartnerID, got[inv.PartnerID])
+		}
+	}
+	for partner, rows := range want.Partners {
+		for _, d := range twin.Diff(rows, got[partner]) {
+			t.Errorf("%s, partner %s: %s", month, partner, d)
+		}
+	}
+	exceptions, err := bucket.ReadAll(ctx, env.Bucket, prefix+exceptionsName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range twin.DiffExceptions(want.Exceptions, exceptions) {
+		t.Errorf("%s: %s", month, d)
+	}
+}
