@@ -25,10 +25,11 @@ type Step struct {
 // The names of steps. [Calculation.Steps] ends with StepSubtotal.
 const (
 	StepCycle     = "unit price of one cycle"
+	StepAmount    = "amount" // of a credit, which has no cycle
 	StepEffective = "effective unit price"
 	StepConverted = "in the billing currency"
-	StepLicence   = "one licence, truncated"
-	StepLine      = "all licences"
+	StepUnit      = "one unit, truncated"
+	StepLine      = "all units"
 	StepSubtotal  = "subtotal"
 	StepTax       = "tax"
 	StepTotal     = "total"
@@ -76,9 +77,9 @@ func (c Calculation) Steps() []Step {
 	quantity := big.NewRat(c.Quantity, 1)
 	last := steps[len(steps)-1]
 	if c.PerUnit {
-		licence := truncated(StepLicence, last.Text(), last.Value, c.MinorDigits)
-		return append(steps, licence, Step{Name: StepSubtotal, Formula: fmt.Sprintf("%s x %d", licence.Text(), c.Quantity),
-			Value: product(licence.Value, quantity), Digits: c.MinorDigits})
+		unit := truncated(StepUnit, last.Text(), last.Value, c.MinorDigits)
+		return append(steps, unit, Step{Name: StepSubtotal, Formula: fmt.Sprintf("%s x %d", unit.Text(), c.Quantity),
+			Value: product(unit.Value, quantity), Digits: c.MinorDigits})
 	}
 	line := Step{Name: StepLine, Formula: fmt.Sprintf("%s x %d", last.Text(), c.Quantity),
 		Value: product(last.Value, quantity), Digits: anyDigits}
@@ -91,7 +92,11 @@ func (c Calculation) cycleStep() Step {
 	if c.CycleMonths != c.TermMonths {
 		formula += fmt.Sprintf(" x %d/%d", c.CycleMonths, c.TermMonths)
 	}
-	return Step{Name: StepCycle, Formula: formula, Digits: anyDigits,
+	name := StepCycle
+	if c.CycleDays == 1 {
+		name = StepAmount
+	}
+	return Step{Name: name, Formula: formula, Digits: anyDigits,
 		Value: product(c.UnitPrice.Rat(), big.NewRat(int64(c.CycleMonths), int64(c.TermMonths)))}
 }
 
