@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -96,11 +97,11 @@ type Recurring struct {
 	SubscriptionID string `json:"subscriptionId"`
 	TermStart      string `json:"termStart"`
 	TermEnd        string `json:"termEnd"`
-	// Cycles are those that start after this month; Sum adds them up. Before
-	// are the same without the change.
+	// Cycles are those that start after this month; Sum adds them up. Before is
+	// their sum without the change, absent where there would be none.
 	Cycles []CycleCharge `json:"cycles"`
 	Sum    Amounts       `json:"sum"`
-	Before Amounts       `json:"sumBefore"`
+	Before *Amounts      `json:"sumBefore,omitempty"`
 	// Renewal is the first charge of the next term at the prices known now;
 	// absent where the subscription would not renew. RenewalParked says why it
 	// renews but has no price by then.
@@ -207,7 +208,7 @@ const strangerID = "quote"
 func (s Stranger) payer(policies subscription.Policies) *subscription.Payer {
 	return &subscription.Payer{
 		Partner:  party.Partner{ID: strangerID, Name: strangerID, BillingCurrency: s.Currency, TaxRate: s.TaxRate},
-		Customer: party.Customer{ID: strangerID, Name: strangerID, Country: s.Market, Segment: s.Segment, PartnerID: strangerID},
+		Customer: party.Customer{ID: strangerID, Name: strangerID, Country: cmp.Or(s.Market, "none"), Segment: s.Segment, PartnerID: strangerID},
 		Policies: policies,
 	}
 }

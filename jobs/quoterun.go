@@ -154,7 +154,11 @@ func (q *quotation) recurring(ctx context.Context, line *invoice.Line) error {
 		}
 		before.Merge(totals(without))
 	}
-	r.Sum, r.Before = q.amounts(sum), q.amounts(before)
+	r.Sum = q.amounts(sum)
+	if before.Lines > 0 {
+		amounts := q.amounts(before)
+		r.Before = &amounts
+	}
 	if err := q.renewal(line, &r); err != nil {
 		return err
 	}
