@@ -29,6 +29,7 @@ type CSV struct {
 	// runs holds, by index in csvRuns, the text of those of account and item.
 	runs     [len(columns)][]byte
 	blank    invoice.Item
+	shared   invoice.Line // only its account and item
 	currency string
 	digits   int
 	dates    dateTexts
@@ -119,7 +120,8 @@ func (c *CSV) prepare(l *invoice.Line) error {
 		return errNoAccount
 	}
 	if l.Account != c.account {
-		if err := c.format(ofAccount, &invoice.Line{Account: l.Account}); err != nil {
+		c.shared.Account = l.Account
+		if err := c.format(ofAccount, &c.shared); err != nil {
 			return err
 		}
 		c.account = l.Account
@@ -129,7 +131,8 @@ func (c *CSV) prepare(l *invoice.Line) error {
 		item = &c.blank
 	}
 	if item != c.item {
-		if err := c.format(ofItem, &invoice.Line{Item: item}); err != nil {
+		c.shared.Item = item
+		if err := c.format(ofItem, &c.shared); err != nil {
 			return err
 		}
 		c.item = item

@@ -34,6 +34,7 @@ type Parquet struct {
 	account *invoice.Account
 	item    *invoice.Item
 	blank   invoice.Item
+	shared  invoice.Line // only its account and item
 }
 
 // NewParquet returns an encoder of lines in one currency that writes to w.
@@ -109,7 +110,8 @@ func (p *Parquet) append(l *invoice.Line) error {
 		return fmt.Errorf("column Currency: line is in %q, the file in %s", l.Currency, p.currency)
 	}
 	if l.Account != p.account {
-		if err := p.find(ofAccount, &invoice.Line{Account: l.Account}); err != nil {
+		p.shared.Account = l.Account
+		if err := p.find(ofAccount, &p.shared); err != nil {
 			return err
 		}
 		p.account = l.Account
@@ -119,7 +121,8 @@ func (p *Parquet) append(l *invoice.Line) error {
 		item = &p.blank
 	}
 	if item != p.item {
-		if err := p.find(ofItem, &invoice.Line{Item: item}); err != nil {
+		p.shared.Item = item
+		if err := p.find(ofItem, &p.shared); err != nil {
 			return err
 		}
 		p.item = item
@@ -160,8 +163,7 @@ type parquetColumn struct {
 	indexes []int32
 	values  []int64 // without the nulls
 	defined []byte  // 0 for null, 1 for a value; of optional columns
-	lookup  map[string]int32
-	words   []string // the dictionary
+	words   dictionary
 }
 
 func newParquetColumn(c *column, digits int) parquetColumn {
@@ -170,7 +172,7 @@ func newParquetColumn(c *column, digits int) parquetColumn {
 		p.scale = digits
 	}
 	if c.text != nil {
-		p.lookup = make(map[string]int32)
+		p.words = newDictionary()
 	}
 	return p
 }
@@ -204,18 +206,23 @@ func (p *parquetColumn) set(l *invoice.Line) error {
 	return nil
 }
 
+// maxDictionary bounds a row group's dictionary, whose page the format measures
+// in 31 bits.
+const maxDictionary = 1 << 30
+
 func (p *parquetColumn) setText(s string) error {
-	if len(p.words) > 0 && p.words[p.index] == s {
+	if p.words.len() > 0 && string(p.words.text(p.index)) == s {
 		return nil
 	}
-	index, known := p.lookup[s]
+	index, hash, known := p.words.find(s)
 	if !known {
 		if !utf8.ValidString(s) {
 			return errNotUTF8
 		}
-		index = int32(len(p.words))
-		p.words = append(p.words, s)
-		p.lookup[s] = index
+		if len(p.words.page)+len(s) > maxDictionary {
+			return fmt.Errorf("more than %d bytes of text in %d lines", maxDictionary, parquetGroup)
+		}
+		index = p.words.add(s, hash)
 	}
 	p.index = index
 	return nil
@@ -240,7 +247,7 @@ func (p *parquetColumn) repeat() {
 func (p *parquetColumn) reset() {
 	p.index, p.null = 0, false
 	p.indexes, p.values, p.defined = p.indexes[:0], p.values[:0], p.defined[:0]
-	clear(p.words)
-	clear(p.lookup)
-	p.words = p.words[:0]
+	if p.text != nil {
+		p.words.reset()
+	}
 }

@@ -118,7 +118,10 @@ func TestReadingIsStrict(t *testing.T) {
 func TestReadLinesStops(t *testing.T) {
 	t.Parallel()
 	n := 0
-	for range ReadLines(bytes.NewReader(writeCSV(t, company()))) {
+	for _, err := range ReadLines(bytes.NewReader(writeCSV(t, company()))) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 2 {
 			break
 		}

@@ -21,7 +21,7 @@ func (b *Workbook) notes() []note {
 		{"Control totals", "Column A of the check is the invoice as it was computed, column B a live sum over the sheets of this workbook. The tolerance is 0: a changed amount shows as FAIL."},
 		{"Yellow cells", "For input: sign-off, and owner, status and comment of exceptions."},
 		{"Draft", "Without an invoice number the month is open, and its lines are computed again by every run."},
-	}, dictionary(inv.Currency)...)
+	}, columnNotes(inv.Currency)...)
 }
 
 func roundingNote(policy string) string {
@@ -35,8 +35,8 @@ func roundingNote(policy string) string {
 	}
 }
 
-// dictionary says which field of the reconciliation file a column shows.
-func dictionary(currency string) []note {
+// columnNotes say which field of the reconciliation file a column shows.
+func columnNotes(currency string) []note {
 	all := make([]note, len(lineColumns))
 	for i, c := range lineColumns {
 		all[i] = note{"Column " + c.title(currency), c.means}
