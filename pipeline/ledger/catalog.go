@@ -394,24 +394,11 @@ func (c *Catalog) readSheet(market string, month pricing.Month, imports []sheetI
 		if i.input.Kind == Prices {
 			last = i.input
 		}
-		err := read(c.ctx, c.ledger, i.object, func(batch []priceRow) error {
-			for _, r := range batch {
-				price, err := decimal.NewFromString(r.UnitPrice)
-				if err != nil {
-					return fmt.Errorf("line %d: price: %w", r.Line, err)
-				}
-				rows = append(rows, pricing.Row{
-					SKU:  pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID},
-					Term: pricing.Term(r.Term), Plan: pricing.Plan(r.Plan), Market: market, Segment: r.Segment, Currency: r.Currency,
-					UnitPrice: price, Start: pricing.Instant(r.Start), End: pricing.Instant(r.End), Tiered: r.Tiered,
-					ProductTitle: r.ProductTitle, SkuTitle: r.SkuTitle, Publisher: r.Publisher, Line: int(r.Line),
-				})
-			}
-			return nil
-		})
+		own, err := c.ledger.PriceRows(c.ctx, i.object)
 		if err != nil {
 			return nil, fmt.Errorf("price sheet of %s for %s (%s): %w", market, month, i.input.Name, err)
 		}
+		rows = append(rows, own...)
 	}
 	return pricing.NewSheet(market, month, last.Name, last.SHA256, rows), nil
 }
