@@ -22,6 +22,9 @@ type cli struct {
 	Export  exportCmd  `cmd:"" help:"Copy a month's files into a plain folder."`
 	Status  statusCmd  `cmd:"" help:"Tell where every month stands and what was taken in."`
 	Verify  verifyCmd  `cmd:"" help:"Read everything again and prove that it adds up."`
+	Explain explainCmd `cmd:"" help:"Say how a line came about: change, price, cycle, policy, arithmetic."`
+	Quote   quoteCmd   `cmd:"" help:"Say what a change would bill, without recording it."`
+	Prices  pricesCmd  `cmd:"" help:"Look up, list and compare price sheets."`
 	Version versionCmd `cmd:"" help:"Print the program's version."`
 }
 
