@@ -27,7 +27,7 @@ type IngestPlan struct {
 	// Folder, if given, is what the paths stand in: the result names files by
 	// their paths below it, and no month is read from its own name.
 	Folder string
-	Stdin io.Reader
+	Stdin  io.Reader
 	// Month of price sheets, when their paths do not say it. 0: not given.
 	Month pricing.Month
 	// Charges is the month that the files are charges rated elsewhere for. 0: they are none.
