@@ -37,8 +37,8 @@ type WorkbookInfo struct {
 // a spreadsheet keeps 15 digits of them, so the exact book is the CSV.
 //
 // The same input gives the same bytes. While lines come, rows beyond 16 MiB lie
-// in a temporary file; Close compresses them and holds the compressed file,
-// about 60 bytes a line, in memory. Make one workbook at a time. Close also
+// in a temporary file; Close compresses them and holds the compressed file in
+// memory, about 250 bytes a line, most of it random ids. Make one workbook at a time. Close also
 // removes the temporary file: call it, after a failure too.
 type Workbook struct {
 	// Info may be completed until Close: the hash of the CSV is known late.
