@@ -118,9 +118,7 @@ func (c *computed) result(known ledger.Month) BillResult {
 		Invoices:      []ledger.InvoiceSummary{}, Exceptions: []ExceptionEntry{},
 	}
 	for _, inv := range c.invoices {
-		amount := func(units int64) string { return pricing.FormatMinor(units, inv.MinorDigits) }
-		r.Invoices = append(r.Invoices, ledger.InvoiceSummary{PartnerID: inv.PartnerID, Number: inv.Number, Currency: inv.Currency,
-			Lines: inv.Totals.Lines, Subtotal: amount(inv.Totals.Subtotal), TaxTotal: amount(inv.Totals.TaxTotal), Total: amount(inv.Totals.Total)})
+		r.Invoices = append(r.Invoices, inv.summary())
 	}
 	counts := countExceptions(c.exceptions)
 	r.Errors, r.Warnings = counts.Errors, counts.Warnings

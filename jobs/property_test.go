@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -293,7 +294,9 @@ func TestStoppedRunIsFinished(t *testing.T) {
 	for writes := 0; ; writes++ {
 		env := prepared()
 		failing := env
-		failing.Bucket = &stoppingBucket{Bucket: env.Bucket, left: writes}
+		dying := &stoppingBucket{Bucket: env.Bucket}
+		dying.left.Store(int64(writes))
+		failing.Bucket = dying
 		stopped := closeAndBill(failing) != nil
 		if err := closeAndBill(env); err != nil {
 			t.Fatalf("after %d writes: %v", writes, err)
@@ -324,7 +327,7 @@ func contents(ctx context.Context, t *testing.T, b bucket.Bucket) map[string]str
 // stoppingBucket dies after a number of committed writes: every later one fails.
 type stoppingBucket struct {
 	bucket.Bucket
-	left int
+	left atomic.Int64
 }
 
 type stoppingWriter struct {
@@ -338,10 +341,8 @@ func (b *stoppingBucket) Create(ctx context.Context, key string) (bucket.Writer,
 }
 
 func (w stoppingWriter) Commit() error {
-	if w.bucket.left == 0 {
+	if w.bucket.left.Add(-1) < 0 {
 		return fmt.Errorf("stopped: %w", os.ErrClosed)
 	}
-	w.bucket.left--
 	return w.Writer.Commit()
 }
-

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/calends/calends/exports"
 	"github.com/calends/calends/pipeline/bucket"
@@ -88,6 +91,12 @@ type publication struct {
 	prefix   string
 }
 
+// writing collects the files of one partner, or those of the whole month.
+type writing struct {
+	publication *publication
+	files       []ledger.File
+}
+
 // publish writes the month's next revision and returns its manifest. What an
 // interrupted run left of it is finished if it is the same, else passed over.
 func (e Env) publish(ctx context.Context, at snapshot, c *computed, prints fingerprint, state ledger.State, accepted string) (ledger.Manifest, error) {
@@ -138,21 +147,19 @@ func (p *publication) write(ctx context.Context) error {
 	if err := p.leftovers(ctx); err != nil {
 		return err
 	}
-	for i, inv := range p.computed.invoices {
-		p.env.progress("write "+p.computed.month.String(), int64(i), int64(len(p.computed.invoices)))
-		if err := p.writeInvoice(ctx, inv); err != nil {
-			return fmt.Errorf("partner %s: %w", inv.PartnerID, err)
-		}
+	if err := p.writeInvoices(ctx); err != nil {
+		return err
 	}
-	p.env.progress("write "+p.computed.month.String(), int64(len(p.computed.invoices)), int64(len(p.computed.invoices)))
-	if err := p.file(ctx, exceptionsName, func(w io.Writer) error { return exports.WriteExceptions(w, p.computed.exceptions) }); err != nil {
+	whole := writing{publication: p}
+	if err := whole.file(ctx, exceptionsName, func(w io.Writer) error { return exports.WriteExceptions(w, p.computed.exceptions) }); err != nil {
 		return err
 	}
 	if len(p.computed.late) > 0 {
-		if err := p.file(ctx, lateName, func(w io.Writer) error { return exports.WriteExceptions(w, p.computed.late) }); err != nil {
+		if err := whole.file(ctx, lateName, func(w io.Writer) error { return exports.WriteExceptions(w, p.computed.late) }); err != nil {
 			return err
 		}
 	}
+	p.manifest.Files = append(p.manifest.Files, whole.files...)
 	if p.manifest.State == ledger.Closed && len(p.computed.locks) > 0 {
 		locks, err := p.env.ledger().PutLocks(ctx, p.computed.locks)
 		if err != nil {
@@ -185,9 +192,45 @@ func (p *publication) leftovers(ctx context.Context) error {
 	return nil
 }
 
-// file writes one file and enters it in the manifest.
-func (p *publication) file(ctx context.Context, path string, write func(io.Writer) error) error {
-	w, err := bucket.CreateSame(ctx, p.env.Bucket, p.prefix+path)
+// writeInvoices writes all partners' folders, on all workers. What they wrote
+// enters the manifest in the order of the partners.
+func (p *publication) writeInvoices(ctx context.Context) error {
+	invoices := p.computed.invoices
+	writings := make([]writing, len(invoices))
+	summaries := make([]ledger.InvoiceSummary, len(invoices))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(1, p.env.Workers))
+	var watched sync.Mutex
+	done := int64(0)
+	for i, inv := range invoices {
+		group.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			writings[i].publication = p
+			if summaries[i], err = writings[i].writeInvoice(ctx, inv); err != nil {
+				return fmt.Errorf("partner %s: %w", inv.PartnerID, err)
+			}
+			watched.Lock()
+			defer watched.Unlock()
+			done++
+			p.env.progress("write "+p.computed.month.String(), done, int64(len(invoices)))
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i := range writings {
+		p.manifest.Files = append(p.manifest.Files, writings[i].files...)
+	}
+	p.manifest.Invoices = append(p.manifest.Invoices, summaries...)
+	return nil
+}
+
+// file writes one file and enters it.
+func (d *writing) file(ctx context.Context, path string, write func(io.Writer) error) error {
+	w, err := bucket.CreateSame(ctx, d.publication.env.Bucket, d.publication.prefix+path)
 	if err != nil {
 		return err
 	}
@@ -197,44 +240,45 @@ func (p *publication) file(ctx context.Context, path string, write func(io.Write
 	if err := w.Commit(); err != nil {
 		return err
 	}
-	p.manifest.Files = append(p.manifest.Files, ledger.File{Path: path, Size: w.Size(), SHA256: w.SHA256()})
+	d.files = append(d.files, ledger.File{Path: path, Size: w.Size(), SHA256: w.SHA256()})
 	return nil
 }
 
-// lastFile is the one that file entered last.
-func (p *publication) lastFile() ledger.File { return p.manifest.Files[len(p.manifest.Files)-1] }
+// last is the file that was written last.
+func (d *writing) last() ledger.File { return d.files[len(d.files)-1] }
 
-func (p *publication) writeInvoice(ctx context.Context, inv partnerInvoice) error {
+func (d *writing) writeInvoice(ctx context.Context, inv partnerInvoice) (none ledger.InvoiceSummary, err error) {
+	p := d.publication
 	path := func(name string) string { return partnerFile(inv.PartnerID, name) }
 	csvHash := p.prints.csvs[inv.PartnerID]
 	provenance := exports.Provenance{SoftwareVersion: p.env.Version}
 
 	var csv *exports.CSV
-	err := p.file(ctx, path(csvName), func(w io.Writer) error {
+	err = d.file(ctx, path(csvName), func(w io.Writer) error {
 		csv = exports.NewCSV(w)
 		return encodeAll(csv, inv.lines)
 	})
 	if err != nil {
-		return err
+		return none, err
 	}
-	if p.lastFile().SHA256 != csvHash {
-		return fmt.Errorf("%s: two encodings of the same lines differ", csvName)
+	if d.last().SHA256 != csvHash {
+		return none, fmt.Errorf("%s: two encodings of the same lines differ", csvName)
 	}
 	provenance.Controls = append(provenance.Controls, exports.Control{File: csvName, SHA256: csvHash, Totals: csv.Totals()})
 
 	var parquet *exports.Parquet
-	err = p.file(ctx, path(parquetName), func(w io.Writer) (err error) {
+	err = d.file(ctx, path(parquetName), func(w io.Writer) (err error) {
 		if parquet, err = exports.NewParquet(w, inv.Currency); err != nil {
 			return err
 		}
 		return encodeAll(parquet, inv.lines)
 	})
 	if err != nil {
-		return err
+		return none, err
 	}
-	provenance.Controls = append(provenance.Controls, exports.Control{File: parquetName, SHA256: p.lastFile().SHA256, Totals: parquet.Totals()})
+	provenance.Controls = append(provenance.Controls, exports.Control{File: parquetName, SHA256: d.last().SHA256, Totals: parquet.Totals()})
 
-	err = p.file(ctx, path(workbookName), func(w io.Writer) error {
+	err = d.file(ctx, path(workbookName), func(w io.Writer) error {
 		book, err := exports.NewWorkbook(w, exports.WorkbookInfo{Invoice: inv.Invoice, SoftwareVersion: p.env.Version, CSVSHA256: csvHash,
 			Exceptions: ofPartner(p.computed.exceptions, inv.PartnerID)})
 		if err != nil {
@@ -243,21 +287,25 @@ func (p *publication) writeInvoice(ctx context.Context, inv partnerInvoice) erro
 		return encodeAll(book, inv.lines)
 	})
 	if err != nil {
-		return err
+		return none, err
 	}
 	if err := p.control(ctx, inv, provenance); err != nil {
-		return err
+		return none, err
 	}
-	err = p.file(ctx, path(invoiceName), func(w io.Writer) error { return exports.WriteInvoice(w, inv.Invoice, provenance) })
+	err = d.file(ctx, path(invoiceName), func(w io.Writer) error { return exports.WriteInvoice(w, inv.Invoice, provenance) })
 	if err != nil {
-		return err
+		return none, err
 	}
+	return inv.summary(), nil
+}
+
+// summary is the invoice as manifests and results show it.
+func (inv partnerInvoice) summary() ledger.InvoiceSummary {
 	amount := func(units int64) string { return pricing.FormatMinor(units, inv.MinorDigits) }
-	p.manifest.Invoices = append(p.manifest.Invoices, ledger.InvoiceSummary{
+	return ledger.InvoiceSummary{
 		PartnerID: inv.PartnerID, Number: inv.Number, Currency: inv.Currency, Lines: inv.Totals.Lines,
 		Subtotal: amount(inv.Totals.Subtotal), TaxTotal: amount(inv.Totals.TaxTotal), Total: amount(inv.Totals.Total),
-	})
-	return nil
+	}
 }
 
 // control adds up the CSV as it lies in the bucket, the sections and the
