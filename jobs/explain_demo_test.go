@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pricing"
 )
@@ -93,4 +95,13 @@ func sameLines(t *testing.T, what string, got []string, want ...string) {
 	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
 		t.Errorf("%s:\ngot\n%s\nwant\n%s", what, g, w)
 	}
+}
+
+func testDecimal(t *testing.T, s string) decimal.Decimal {
+	t.Helper()
+	d, err := decimal.NewFromString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
