@@ -17,13 +17,13 @@ import (
 // globals are the flags of every command. They win over the environment, which
 // wins over the configuration file.
 type globals struct {
-	Bucket    string  `env:"CALENDS_BUCKET" placeholder:"ADDRESS" help:"Where everything is kept: a folder or file:///path. Default ./calends-data."`
-	Config    string  `env:"CALENDS_CONFIG" placeholder:"FILE" help:"Configuration file. Default calends.yaml, if there is one."`
-	Output    string  `enum:"table,json,csv" default:"table" placeholder:"FORM" help:"Form of the result: table, json or csv."`
-	Workers   int     `env:"CALENDS_WORKERS" placeholder:"N" help:"How many work at a time; results do not depend on it. Default: one a core."`
-	Verbose   bool    `xor:"talk" help:"Say more on standard error."`
-	Quiet     bool    `xor:"talk" help:"Say nothing on standard error but errors."`
-	LogFormat string  `enum:"text,json" default:"text" placeholder:"FORM" help:"Form of what is said on standard error: text or json."`
+	Bucket    string  `env:"CALENDS_BUCKET" placeholder:"ADDRESS" help:"Where everything is kept: a folder or file:///path. Default ./calends-data." group:"Flags of every command:"`
+	Config    string  `env:"CALENDS_CONFIG" placeholder:"FILE" help:"Configuration file. Default calends.yaml, if there is one." group:"Flags of every command:"`
+	Output    string  `enum:"table,json,csv" default:"table" placeholder:"FORM" help:"Form of the result: table, json or csv." group:"Flags of every command:"`
+	Workers   int     `env:"CALENDS_WORKERS" placeholder:"N" help:"How many work at a time; results do not depend on it. Default: one a core." group:"Flags of every command:"`
+	Verbose   bool    `xor:"talk" help:"Say more on standard error." group:"Flags of every command:"`
+	Quiet     bool    `xor:"talk" help:"Say nothing on standard error but errors." group:"Flags of every command:"`
+	LogFormat string  `enum:"text,json" default:"text" placeholder:"FORM" help:"Form of what is said on standard error: text or json." group:"Flags of every command:"`
 	Today     dateArg `hidden:"" placeholder:"DATE" help:"The day of the run, for tests and demonstrations."`
 }
 

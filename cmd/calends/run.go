@@ -13,7 +13,7 @@ import (
 // cli is the command line: a field a command, each in a file of its own.
 type cli struct {
 	Globals globals  `embed:""`
-	Help    helpFlag `short:"h" help:"Show help; after a command, that command's."`
+	Help    helpFlag `short:"h" help:"Show help; after a command, that command's." group:"Flags of every command:"`
 
 	Demo    demoCmd    `cmd:"" help:"Run the whole job on the shipped demo data, from nothing."`
 	Ingest  ingestCmd  `cmd:"" help:"Take input files into the bucket."`
