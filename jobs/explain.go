@@ -33,7 +33,7 @@ type ExplainResult struct {
 type Explanation struct {
 	Line LineFacts `json:"line"`
 	// Origin is what asked for the line: change, cycle, renewal, correction or
-	// elsewhere.
+	// elsewhere; "" for one that is not reproduced.
 	Origin string `json:"origin"`
 	// Reproduced is set when the line was computed again from what its revision
 	// knew and came out the same. Without it there is no arithmetic.
@@ -227,13 +227,12 @@ func (x *explainer) explain(ctx context.Context, stored storedLine) (Explanation
 	line, ok := b.lines[text]
 	explanation.Reproduced = ok
 	if !ok {
-		explanation.Origin = originOf(stored.line, nil)
 		explanation.Notes = append(explanation.Notes, fmt.Sprintf(
 			"computed again, this line does not come out as it stands: revision %d of %s was made by another version of the program or when other months were closed; bill the month again to see what has changed",
 			stored.month.Current.Revision, stored.month.Month))
 		return explanation, nil
 	}
-	explanation.Origin = originOf(stored.line, line.Proof)
+	explanation.Origin = originOf(line)
 	switch explanation.Origin {
 	case OriginElsewhere:
 		explanation.Elsewhere, err = x.recordElsewhere(ctx, b, text)
@@ -246,22 +245,19 @@ func (x *explainer) explain(ctx context.Context, stored storedLine) (Explanation
 	return explanation, err
 }
 
-func originOf(l *invoice.Line, proof *invoice.Proof) string {
+func originOf(l *invoice.Line) string {
 	switch {
-	case l.CreditReasonCode == correctionReason:
-		return OriginCorrection
-	case proof == nil:
+	case l.Proof == nil:
 		return OriginElsewhere
-	case proof.EventID != "":
+	case l.Proof.Corrects != "":
+		return OriginCorrection
+	case l.Proof.EventID != "":
 		return OriginChange
 	case l.ChargeType == subscription.Renew:
 		return OriginRenewal
 	}
 	return OriginCycle
 }
-
-// correctionReason is the CreditReasonCode of a line that takes another back.
-const correctionReason = "Correction"
 
 // changeOf finds the customer's change by its id.
 func (b *customerBill) changeOf(id string) *change.Change {

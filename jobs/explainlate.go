@@ -47,7 +47,7 @@ func (x *explainer) correction(ctx context.Context, b *customerBill, line *invoi
 		return nil, err
 	}
 	f.Line = issued.facts()
-	late, err := x.late(b, line, line.OrderDate.Month())
+	late, err := x.late(b, line, issued.month.Month)
 	if err != nil {
 		return nil, err
 	}

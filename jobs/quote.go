@@ -77,6 +77,11 @@ type QuoteResult struct {
 	ReturnableUntil string `json:"returnableUntil,omitempty"`
 }
 
+// Open reports whether the change would leave something for a person to look at.
+func (r QuoteResult) Open() bool {
+	return r.Refused != nil || slices.ContainsFunc(r.Exceptions, func(x ExceptionEntry) bool { return x.Severity == string(invoice.Error) })
+}
+
 // Refusal says why a change is not taken.
 type Refusal struct {
 	Code   string `json:"code"`

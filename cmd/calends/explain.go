@@ -214,7 +214,7 @@ func writePrice(s sheet, p jobs.PriceFacts) {
 			s.put("", "%s record %d (input %d, sha256 %s)", p.Purchase.Input.Name, p.Purchase.Input.Record, p.Purchase.Input.Number, short(p.Purchase.Input.SHA256))
 		}
 	default:
-		s.put("price", "%s, locked for the term", whole)
+		s.put("price", "%s, locked until it ends", whole)
 		writeSheetRow(s, p)
 	}
 	if p.Promotion != "" {

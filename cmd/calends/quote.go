@@ -26,7 +26,8 @@ func (quoteCmd) Help() string {
 what follows to the end of the term, and until when it can be taken back. The rules, prices and policies
 are those of calends bill. Nothing is recorded.
 
-The exit code is 3 when the change would be refused, 4 when the customer or subscription is not known.`
+The exit code is 3 when the change would be refused or bring an error, 4 when the customer or the
+subscription is not known.`
 }
 
 // quoteFlags are those of every quote.
@@ -200,7 +201,7 @@ func (a *app) quote(ctx context.Context, plan jobs.QuotePlan) error {
 	if err := a.show(quoteView(result)); err != nil {
 		return err
 	}
-	return openIf(result.Refused != nil)
+	return openIf(result.Open())
 }
 
 // instantArg is an instant on the command line.
