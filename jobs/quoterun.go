@@ -225,6 +225,7 @@ func (q *quotation) window(own []*invoice.Line) {
 		q.note("seats that moved open no new window: they cannot be taken back before the next term")
 	case change.Canceled:
 		q.note("a subscription that is cancelled does not come back; buying it again is a new purchase")
+	default: // no other change can be quoted
 	}
 }
 
