@@ -293,7 +293,9 @@ func (e *event) changePlan(s *subscription) error {
 		}
 		changed.Lock = lock
 		if s.promotion != "" && lock.PromotionID == "" {
-			e.warnPromotion(s, s.promotion, e.ID, e.day)
+			e.warn(pricing.PromotionNotApplied, s.id, e.ID, e.day,
+				"promotion %s does not fit %s/%s %s %s on %s: billed without it",
+				s.promotion, changed.SKU.ProductID, changed.SKU.SkuID, changed.Span.Term, plan, s.start.Date())
 		}
 	}
 	s.pending, s.planChange = &changed, e.Change
