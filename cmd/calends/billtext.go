@@ -35,7 +35,8 @@ func writeBill(w io.Writer, r jobs.BillResult) {
 	fmt.Fprintf(w, "subscriptions: %d billed, %d parked, %d ended\n", s.Billed, s.Parked, s.Ended)
 	writeInvoices(w, r)
 	writeDifferences(w, r.Differences)
-	writeExceptions(w, r.Exceptions)
+	writeExceptions(w, "", "exceptions.csv", r.Exceptions)
+	writeExceptions(w, "late changes to closed months, ", "late-exceptions.csv", r.Late)
 	if open := r.Errors + r.Warnings; open > 0 && len(r.Exceptions) == 0 {
 		fmt.Fprintf(w, "\nexceptions: %s, %s; they stand in the month's exceptions.csv\n", plural(r.Errors, "error"), plural(r.Warnings, "warning"))
 	}
@@ -86,11 +87,12 @@ func writeDifferences(w io.Writer, all []jobs.Difference) {
 }
 
 // exceptionsShown is how many exceptions of one code are printed; all stand in
-// exceptions.csv.
+// the month's file.
 const exceptionsShown = 3
 
 // writeExceptions groups exceptions by code, errors first, with a few of each.
-func writeExceptions(w io.Writer, all []jobs.ExceptionEntry) {
+// The file is where all of them stand.
+func writeExceptions(w io.Writer, title, file string, all []jobs.ExceptionEntry) {
 	more := false
 	for _, severity := range []string{"error", "warning"} {
 		byCode := make(map[string][]jobs.ExceptionEntry)
@@ -105,7 +107,7 @@ func writeExceptions(w io.Writer, all []jobs.ExceptionEntry) {
 			byCode[x.Code] = append(byCode[x.Code], x)
 		}
 		if len(codes) > 0 {
-			fmt.Fprintf(w, "\n%ss:\n", severity)
+			fmt.Fprintf(w, "\n%s%ss:\n", title, severity)
 		}
 		for _, code := range codes {
 			same := byCode[code]
@@ -120,7 +122,7 @@ func writeExceptions(w io.Writer, all []jobs.ExceptionEntry) {
 		}
 	}
 	if more {
-		fmt.Fprintln(w, "  all of them stand in the month's exceptions.csv")
+		fmt.Fprintln(w, "  all of them stand in the month's", file)
 	}
 }
 
