@@ -135,7 +135,7 @@ func (c Calculation) subtotal() (int64, error) {
 // licence under PerUnit, else of the line. ok is false when it does not fit.
 func (c Calculation) product128() (num uint128, den uint64, ok bool) {
 	price, priceScale, ok1 := small(c.UnitPrice)
-	share, shareScale, ok2 := small(one.Sub(c.Discount))
+	share, shareScale, ok2 := oneLess(c.Discount)
 	rate, rateScale, ok3 := small(c.ExchangeRate)
 	if !ok1 || !ok2 || !ok3 {
 		return uint128{}, 0, false
@@ -231,6 +231,11 @@ func (f fraction) of(factors ...decimal.Decimal) decimal.Decimal {
 	if result, ok := f.of128(factors); ok {
 		return result
 	}
+	return f.ofBig(factors)
+}
+
+// ofBig is the path for numbers that 128 bits cannot hold.
+func (f fraction) ofBig(factors []decimal.Decimal) decimal.Decimal {
 	num, den := big.NewInt(1), big.NewInt(1)
 	for _, d := range factors {
 		multiply(num, den, d)
@@ -277,11 +282,11 @@ func (f fraction) of128(factors []decimal.Decimal) (_ decimal.Decimal, ok bool) 
 		return decimal.Decimal{}, false
 	}
 	result, remainder := num.div(den.lo)
+	if result.hi != 0 || result.lo > 1<<62 { // before rounding up, which could wrap around
+		return decimal.Decimal{}, false
+	}
 	if twice := 2 * remainder; twice > den.lo || twice == den.lo && result.lo&1 == 1 {
 		result.lo++
-	}
-	if result.hi != 0 || result.lo > 1<<62 {
-		return decimal.Decimal{}, false
 	}
 	return decimal.New(int64(result.lo), -priceDecimals), true
 }
@@ -293,6 +298,17 @@ func small(d decimal.Decimal) (coefficient uint64, scale int, ok bool) {
 		return 0, 0, false
 	}
 	return uint64(d.CoefficientInt64()), -int(d.Exponent()), true
+}
+
+// oneLess returns 1 - discount as coefficient x 10^-scale, without the garbage
+// of a decimal subtraction. ok is false when it does not fit 64 bits.
+func oneLess(discount decimal.Decimal) (coefficient uint64, scale int, ok bool) {
+	if discount.IsZero() {
+		return 1, 0, true
+	}
+	off, scale, ok := small(discount)
+	whole, fits := pow10(scale)
+	return whole - off, scale, ok && fits && off <= whole
 }
 
 // multiply multiplies num/den by a decimal.

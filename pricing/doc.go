@@ -7,6 +7,6 @@
 //
 // Dates are whole UTC days ([Date]); instants ([Instant]) exist only because
 // price rows, promotions and cancellation windows start and end inside a day.
-// Money is exact until [Calculation.Amount] truncates it, once, to the minor
+// Money is exact until [Calculation.Rate] truncates it, once, to the minor
 // unit of the billing currency.
 package pricing
