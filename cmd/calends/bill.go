@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/calends/calends/jobs"
@@ -55,7 +56,7 @@ func (a *app) eachMonth(months []monthArg, job func(monthArg) (jobs.BillResult, 
 	err := a.show(view{json: oneOrAll(results), rows: billRows(results), text: func(w io.Writer) {
 		for i, r := range results {
 			if i > 0 {
-				io.WriteString(w, "\n")
+				fmt.Fprintln(w)
 			}
 			writeBill(w, r)
 		}

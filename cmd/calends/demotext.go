@@ -134,6 +134,11 @@ func proved(months []jobs.BillResult) (names []string) {
 	return names
 }
 
+// demoNext are commands to go on with, on the demo's bucket.
+var demoNext = [...]string{
+	"status", "explain C202403-000002:2", "bill 2024-05", "close " + demoDraft, "export " + demoDraft + " out --format xlsx", "verify",
+}
+
 func writeWhere(w io.Writer, r demoResult) {
 	fmt.Fprint(w, "\nWHERE IT LIES\n\n")
 	fmt.Fprintf(w, "  %s/inputs        what came in\n", r.Folder)
@@ -146,7 +151,7 @@ func writeWhere(w io.Writer, r demoResult) {
 		}
 	}
 	fmt.Fprint(w, "\nTRY NEXT\n\n")
-	for _, command := range []string{"status", "bill 2024-05", "close " + demoDraft, "export " + demoDraft + " out --format xlsx", "verify"} {
+	for _, command := range demoNext {
 		fmt.Fprintf(w, "  calends %s --bucket %s/calends-data\n", command, r.Folder)
 	}
 	fmt.Fprint(w, "\nRefused files and exceptions are what the demo shows, so it ends with exit code 0; ingest, bill and\nclose by themselves would end with 3.\n")
