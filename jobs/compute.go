@@ -453,7 +453,7 @@ func (e Env) readElsewhere(ctx context.Context, at snapshot, month pricing.Month
 		if err != nil {
 			return nil, fmt.Errorf("input %d: %w", in.Number, err)
 		}
-		if of != month && !(books.FirstOpen(month) && books.IsClosed(of)) {
+		if late := books.FirstOpen(month) && books.IsClosed(of); of != month && !late {
 			continue
 		}
 		order = append(order, in.Number)

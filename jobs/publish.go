@@ -52,7 +52,7 @@ func (c *computed) fingerprint() (fingerprint, error) {
 			return f, fmt.Errorf("partner %s: %w", inv.PartnerID, err)
 		}
 		f.csvs[inv.PartnerID] = hex.EncodeToString(hash.Sum(nil))
-		fmt.Fprintf(all, "%s\n%s\n", inv.PartnerID, f.csvs[inv.PartnerID])
+		all.Write([]byte(inv.PartnerID + "\n" + f.csvs[inv.PartnerID] + "\n"))
 		if err := exports.WriteInvoice(all, inv.Invoice, exports.Provenance{}); err != nil {
 			return f, fmt.Errorf("partner %s: %w", inv.PartnerID, err)
 		}

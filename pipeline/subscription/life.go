@@ -126,17 +126,14 @@ func subscriptionOf(c *change.Change) string {
 // known; active; values valid; trial and seats; eligibility; window; price.
 func (l *life) take(c *change.Change) error {
 	payer, code := l.world.Payer(l.customerID, c.At.Date().Month())
-	switch code {
-	case pricing.UnknownCustomer:
-		return refuse(code, "no customer %s was taken in", l.customerID)
-	case pricing.UnknownPartner:
-		return refuse(code, "the partner of customer %s was not taken in", l.customerID)
+	if code != "" {
+		return refuse(code, "%s", unknownPayer(code, l.customerID, payer))
 	}
 	e := event{life: l, Change: c, payer: payer, day: c.At.Date()}
-	switch c.Type {
-	case change.Purchased:
+	if c.Type == change.Purchased {
 		return e.purchase()
-	case change.CustomerCredited:
+	}
+	if c.Type == change.CustomerCredited {
 		return e.credit()
 	}
 	step, known := steps[c.Type]
@@ -162,6 +159,17 @@ func (l *life) take(c *change.Change) error {
 		return invalid("%s", c.Defect)
 	}
 	return step.take(&e, s)
+}
+
+// unknownPayer says what has to be taken in.
+func unknownPayer(code pricing.Code, customerID string, payer *Payer) string {
+	switch {
+	case code == pricing.UnknownCustomer:
+		return fmt.Sprintf("no customer %s was taken in", customerID)
+	case payer == nil:
+		return fmt.Sprintf("the partner of customer %s was not taken in", customerID)
+	}
+	return fmt.Sprintf("partner %s of customer %s was not taken in", payer.Partner.ID, customerID)
 }
 
 func (e *event) unknown(*subscription) error { return invalid("unknown type of change") }
