@@ -82,7 +82,7 @@ func (e Env) Explain(ctx context.Context, plan ExplainPlan) (ExplainResult, erro
 	if err != nil {
 		return ExplainResult{}, fmt.Errorf("explain %s: %w", plan.name(), err)
 	}
-	x := explainer{env: e, now: at, customers: make(map[customerKey]*customerBill)}
+	x := e.explainer(at)
 	var result ExplainResult
 	for _, line := range found {
 		explanation, err := x.explain(ctx, line)
@@ -115,46 +115,62 @@ type customerKey struct {
 	customer string
 }
 
-// explainer computes each customer once, however many of its lines are asked for.
+// knownMonth is what a month's current revision knew.
+type knownMonth struct {
+	env  Env // with the policies that it recorded
+	past snapshot
+	ready
+}
+
+// explainer reads each month and computes each customer once, however many
+// lines are asked for.
 type explainer struct {
 	env       Env
 	now       snapshot
+	months    map[pricing.Month]*knownMonth
 	customers map[customerKey]*customerBill
 }
 
-// bill computes the customer of a line.
+func (e Env) explainer(now snapshot) *explainer {
+	return &explainer{env: e, now: now, months: make(map[pricing.Month]*knownMonth), customers: make(map[customerKey]*customerBill)}
+}
+
+// month reads what the month's current revision knew.
+func (x *explainer) month(ctx context.Context, known ledger.Month) (*knownMonth, error) {
+	if m, ok := x.months[known.Month]; ok {
+		return m, nil
+	}
+	past, err := x.now.asOf(known)
+	if err != nil {
+		return nil, err
+	}
+	m := &knownMonth{env: x.env, past: past}
+	m.env.Policies = ledger.Close{Policies: known.Current.Policies}.PolicyOf(x.env.Policies)
+	if m.ready, err = m.env.prepare(ctx, past, known.Month); err != nil {
+		return nil, err
+	}
+	x.months[known.Month] = m
+	return m, nil
+}
+
+// bill computes one customer as the month's current revision did.
 func (x *explainer) bill(ctx context.Context, known ledger.Month, customerID string) (*customerBill, error) {
 	key := customerKey{known.Month, customerID}
 	if b, ok := x.customers[key]; ok {
 		return b, nil
 	}
-	b, err := x.env.billCustomer(ctx, x.now, known, customerID)
+	m, err := x.month(ctx, known)
 	if err != nil {
 		return nil, err
 	}
-	x.customers[key] = b
-	return b, nil
-}
-
-// billCustomer computes one customer as the month's current revision did.
-func (e Env) billCustomer(ctx context.Context, now snapshot, known ledger.Month, customerID string) (*customerBill, error) {
-	past, err := now.asOf(known)
+	h, err := m.env.history(ctx, m.past.inputs, customerID)
 	if err != nil {
 		return nil, err
 	}
-	e.Policies = ledger.Close{Policies: known.Current.Policies}.PolicyOf(e.Policies)
-	r, err := e.prepare(ctx, past, known.Month)
-	if err != nil {
-		return nil, err
-	}
-	h, err := e.history(ctx, past.inputs, customerID)
-	if err != nil {
-		return nil, err
-	}
-	b := &customerBill{known: known, past: past, catalog: r.catalog, lines: make(map[string]*invoice.Line)}
+	b := &customerBill{known: known, past: m.past, catalog: m.catalog, lines: make(map[string]*invoice.Line)}
 	b.customer = invoice.Customer{ID: customerID, Changes: h.Changes, Conflicts: h.Conflicts,
-		Elsewhere: r.elsewhere[customerID], Issued: r.issued[customerID]}
-	outcome, err := invoice.Bill(r.catalog, r.books, known.Month, b.customer)
+		Elsewhere: m.elsewhere[customerID], Issued: m.issued[customerID]}
+	outcome, err := invoice.Bill(m.catalog, m.books, known.Month, b.customer)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +181,7 @@ func (e Env) billCustomer(ctx context.Context, now snapshot, known ledger.Month,
 		}
 		b.lines[text] = line
 	}
+	x.customers[key] = b
 	return b, nil
 }
 

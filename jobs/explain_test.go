@@ -125,32 +125,35 @@ func TestExplainFacts(t *testing.T) {
 // Every line of the demo comes out as it stands, and its steps end with its total.
 func TestExplainAllLines(t *testing.T) {
 	t.Parallel()
-	env := story(t)
-	months, err := env.ledger().Months(context.Background())
+	env, ctx := story(t), context.Background()
+	at, err := env.snapshot(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := []string{}
-	for _, m := range months {
+	x := env.explainer(at)
+	var elsewhere []string
+	check := func(stored storedLine) {
+		e, err := x.explain(ctx, stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Reproduced {
+			t.Errorf("%s is not reproduced", e.Line.Ref)
+		}
+		switch {
+		case e.Origin == OriginElsewhere:
+			elsewhere = append(elsewhere, fmt.Sprintf("%s:%d", e.Elsewhere.Name, e.Elsewhere.Record))
+		case e.Origin == OriginCorrection:
+		case e.Steps[len(e.Steps)-1].Value != e.Line.Total:
+			t.Errorf("%s: the steps end with %s, the line's total is %s", e.Line.Ref, e.Steps[len(e.Steps)-1].Value, e.Line.Total)
+		case e.Price.Source == PriceFromSheet && e.Price.Row == nil:
+			t.Errorf("%s: its price has no row", e.Line.Ref)
+		}
+	}
+	for _, m := range at.months {
 		for _, inv := range m.Current.Invoices {
-			for row := 1; row <= inv.Lines; row++ {
-				result, err := env.Explain(context.Background(), ExplainPlan{Line: fmt.Sprintf("%s/%s:%d", m.Month, inv.PartnerID, row)})
-				if err != nil {
-					t.Fatal(err)
-				}
-				e := result.Lines[0]
-				if !e.Reproduced {
-					t.Errorf("%s is not reproduced", e.Line.Ref)
-				}
-				switch {
-				case e.Origin == OriginElsewhere:
-					elsewhere = append(elsewhere, fmt.Sprintf("%s:%d", e.Elsewhere.Name, e.Elsewhere.Record))
-				case e.Origin == OriginCorrection:
-				case e.Steps[len(e.Steps)-1].Value != e.Line.Total:
-					t.Errorf("%s: the steps end with %s, the line's total is %s", e.Line.Ref, e.Steps[len(e.Steps)-1].Value, e.Line.Total)
-				case e.Price.Source == PriceFromSheet && e.Price.Row == nil:
-					t.Errorf("%s: its price has no row", e.Line.Ref)
-				}
+			if err := env.eachStored(ctx, m, inv, check); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
@@ -172,8 +175,7 @@ func TestExplainOtherLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	stored.line.Subtotal++
-	x := explainer{env: env, now: at, customers: make(map[customerKey]*customerBill)}
-	e, err := x.explain(context.Background(), stored)
+	e, err := env.explainer(at).explain(context.Background(), stored)
 	if err != nil {
 		t.Fatal(err)
 	}
