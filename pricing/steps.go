@@ -63,9 +63,9 @@ func (s Step) String() string {
 	return text
 }
 
-// Steps tells how the calculation's amount comes about, step by step. It is
-// the slow twin of [Calculation.Rate]: exact fractions throughout, and the same
-// subtotal to the minor unit, in [Step.Value] of the last step.
+// Steps tells how the calculation's amount comes about, step by step, in exact
+// fractions throughout. The value of the last step is the subtotal that
+// [Calculation.Rate] computes.
 func (c Calculation) Steps() []Step {
 	steps := []Step{c.cycleStep()}
 	steps = append(steps, c.effectiveStep(steps[0]))
