@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -38,12 +39,22 @@ func (a *app) show(v view) error {
 			return fmt.Errorf("print the result as CSV: %w", err)
 		}
 	default:
-		v.text(&out)
+		var text bytes.Buffer
+		v.text(&text)
+		out.Write(bytes.Map(visible, text.Bytes()))
 	}
 	if _, err := a.stdout.Write(out.Bytes()); err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
 	return nil
+}
+
+// visible keeps texts of input files from steering a terminal.
+func visible(r rune) rune {
+	if r != '\n' && unicode.IsControl(r) {
+		return unicode.ReplacementChar
+	}
+	return r
 }
 
 // table is rows under titles.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -86,7 +87,10 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	a := newApp(s, line.Globals)
 	command.BindTo(ctx, (*context.Context)(nil))
-	return a.exit(ctx, command.Run(a))
+	begin := time.Now()
+	code := a.exit(ctx, command.Run(a))
+	a.log.Debug("done", "command", command.Selected().Path(), "exitCode", code, "took", time.Since(begin))
+	return code
 }
 
 // reportUsage prints what is wrong with the command line and where help is.

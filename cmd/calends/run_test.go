@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/calends/calends/jobs"
@@ -67,6 +68,18 @@ func TestEmptyConfig(t *testing.T) {
 		if _, err := parseConfig([]byte(text)); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// What stands in an input file is printed, but does not steer the terminal.
+func TestShowHidesControlCharacters(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{streams: streams{stdout: &out}}
+	if err := a.show(view{text: func(w io.Writer) { fmt.Fprintln(w, "Zoë\x1b[2J") }}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "Zoë\uFFFD[2J\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
 	}
 }
 
