@@ -13,10 +13,16 @@ RACE ?= ./cmd/... ./jobs/... ./pipeline/bucket/...
 # How long each fuzz target runs, as go test -fuzztime takes it.
 FUZZTIME ?= 20s
 
-.PHONY: help build demo test race fmt fmt-check vet lint fuzz cover ci
+# Packages that ./... leaves out, because their folder is called testdata.
+TESTDATA := ./testdata ./testdata/cases ./testdata/demo/generate
+
+SEEDS   ?= 1000-1100
+SAMPLES ?= $(CURDIR)/bin/samples
+
+.PHONY: help build demo test twin second-readers race fmt fmt-check vet lint fuzz cover ci
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/calends
 	go build -trimpath -o bin/calends ./cmd/calends
@@ -25,7 +31,17 @@ demo: ## Run the whole month on the demo company
 	go run ./cmd/calends demo
 
 test: ## Run all tests
-	go test ./...
+	go test ./... $(TESTDATA)
+
+twin: ## Live more random lives beside the second implementation of the rules (SEEDS=1000-1100)
+	CALENDS_TWIN_SEEDS=$(SEEDS) go test ./jobs -run TestTwin -timeout 60m
+
+second-readers: ## Hold samples of every export against DuckDB and LibreOffice (the first time builds DuckDB)
+	rm -rf $(SAMPLES) && mkdir -p $(SAMPLES)
+	go test ./exports -count=1 -run TestWriteSamples -samples $(SAMPLES)
+	go run ./cmd/calends demo --quiet $(SAMPLES)/demo > /dev/null
+	cd testdata/secondreader && CGO_ENABLED=1 go run . $(SAMPLES)
+	go test ./exports -count=1 -v -run InLibreOffice
 
 race: ## Run the concurrent packages' tests under the race detector, in random order
 	go test -race -short -shuffle=on $(RACE)
@@ -38,7 +54,7 @@ fmt-check: ## Fail if a Go file is not formatted
 	if [ -n "$$files" ]; then printf 'not formatted (make fmt):\n%s\n' "$$files" >&2; exit 1; fi
 
 vet: ## Run go vet
-	go vet ./...
+	go vet ./... $(TESTDATA)
 
 lint: ## Run golangci-lint as tools/go.mod pins it (the first time builds it: minutes)
 	$(LINT) run ./...
