@@ -51,7 +51,7 @@ func benchmarkLines(b *testing.B, do func(Calculation)) {
 		do(lines[i%len(lines)])
 		i++
 	}
-	b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "lines/s") //nolint:forbidigo // a speed is no money
+	b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "lines/s")
 }
 
 // BenchmarkSubtotal compares the amount of one line: on 128-bit integers, on
