@@ -56,42 +56,12 @@ func (r BillResult) Open() bool {
 // the same. A dry run writes nothing and lists the differences. A closed month
 // is computed again from what it knew, to prove that it comes out the same.
 func (e Env) Bill(ctx context.Context, month pricing.Month, dryRun bool) (result BillResult, err error) {
-	job := func() error {
-		at, err := e.snapshot(ctx)
-		if err != nil {
-			return err
-		}
-		if err := at.billable(month); err != nil {
-			return err
-		}
-		if known, ok := at.month(month); ok && known.Current.State == ledger.Closed {
-			result, err = e.prove(ctx, at, known)
-			return err
-		}
-		c, err := e.compute(ctx, at, month, false)
-		if err != nil {
-			return fmt.Errorf("bill %s: %w", month, err)
-		}
-		prints, err := c.fingerprint()
-		if err != nil {
-			return fmt.Errorf("bill %s: %w", month, err)
-		}
-		known, _ := at.month(month)
-		result = c.result(known)
-		switch {
-		case known.Current.Fingerprint == prints.sum:
-			return nil
-		case dryRun:
-			result.DryRun = true
-			result.Differences, err = e.differences(ctx, known, c)
-			return err
-		}
-		manifest, err := e.publish(ctx, at, c, prints, ledger.Draft, "")
-		if err != nil {
-			return fmt.Errorf("bill %s: %w", month, err)
-		}
-		result.Revision, result.State, result.Written = manifest.Revision, string(manifest.State), true
-		return nil
+	if err := e.notEmpty(ctx, "bill "+month.String()); err != nil {
+		return BillResult{}, err
+	}
+	job := func() (err error) {
+		result, err = e.bill(ctx, month, dryRun)
+		return err
 	}
 	if dryRun {
 		return result, job()
@@ -100,11 +70,45 @@ func (e Env) Bill(ctx context.Context, month pricing.Month, dryRun bool) (result
 	return result, err
 }
 
-// billable refuses months that no run can bill.
-func (s snapshot) billable(month pricing.Month) error {
-	if len(s.inputs) == 0 {
-		return fmt.Errorf("bill %s: %w: the bucket is empty; take files in first, with: calends ingest", month, ErrMissing)
+func (e Env) bill(ctx context.Context, month pricing.Month, dryRun bool) (BillResult, error) {
+	at, err := e.snapshot(ctx)
+	if err != nil {
+		return BillResult{}, err
 	}
+	if err := at.inBooks(month); err != nil {
+		return BillResult{}, err
+	}
+	known, _ := at.month(month)
+	if known.Current.State == ledger.Closed {
+		return e.prove(ctx, at, known)
+	}
+	c, err := e.compute(ctx, at, month, false)
+	if err != nil {
+		return BillResult{}, fmt.Errorf("bill %s: %w", month, err)
+	}
+	prints, err := c.fingerprint()
+	if err != nil {
+		return BillResult{}, fmt.Errorf("bill %s: %w", month, err)
+	}
+	result := c.result(known)
+	result.DryRun = dryRun
+	switch {
+	case known.Current.Fingerprint == prints.sum:
+		return result, nil
+	case dryRun:
+		result.Differences, err = e.differences(ctx, known, c)
+		return result, err
+	}
+	manifest, err := e.publish(ctx, at, c, prints, ledger.Draft, "")
+	if err != nil {
+		return BillResult{}, fmt.Errorf("bill %s: %w", month, err)
+	}
+	result.Revision, result.State, result.Written = manifest.Revision, string(manifest.State), true
+	return result, nil
+}
+
+// inBooks refuses months before the books began.
+func (s snapshot) inBooks(month pricing.Month) error {
 	if books := ledger.Books(s.closes); books.Begun && month < books.Begin {
 		return fmt.Errorf("bill %s: %w: the books begin with %s, the first month that was closed; earlier ones were issued elsewhere", month, ErrUsage, books.Begin)
 	}

@@ -13,12 +13,15 @@ import (
 // the next of the books, be over, and have nothing parked or missing; accept is
 // the reason why it closes all the same. Closing a closed month again does nothing.
 func (e Env) Close(ctx context.Context, month pricing.Month, accept string) (result BillResult, err error) {
+	if err := e.notEmpty(ctx, "close "+month.String()); err != nil {
+		return BillResult{}, err
+	}
 	err = e.locked(ctx, func() error {
 		at, err := e.snapshot(ctx)
 		if err != nil {
 			return err
 		}
-		if err := at.billable(month); err != nil {
+		if err := at.inBooks(month); err != nil {
 			return err
 		}
 		if known, ok := at.month(month); ok && known.Current.State == ledger.Closed {

@@ -97,6 +97,7 @@ func (e Env) Ingest(ctx context.Context, plan IngestPlan) (result IngestResult, 
 		}
 		for n, path := range paths {
 			e.progress("ingest", int64(n), int64(len(paths)))
+			i.rest = paths[n+1:]
 			if err := i.path(ctx, path); err != nil {
 				return err
 			}
@@ -163,6 +164,10 @@ type ingestion struct {
 	at     snapshot
 	known  map[fileKey]ledger.Input
 	result IngestResult
+
+	// rest are the paths, members those of the same archive, still to come.
+	rest    []string
+	members []*intake.Member
 }
 
 func (i *ingestion) path(ctx context.Context, path string) error {
@@ -178,7 +183,8 @@ func (i *ingestion) path(ctx context.Context, path string) error {
 		return nil
 	}
 	defer source.Close()
-	for _, m := range source.Members {
+	for n, m := range source.Members {
+		i.members = source.Members[n+1:]
 		m.Name = i.plan.shown(m.Name)
 		file, err := i.member(ctx, m)
 		if err != nil {
@@ -239,11 +245,11 @@ func (i *ingestion) member(ctx context.Context, m *intake.Member) (FileResult, e
 	}
 	f.Month = in.Month
 	if known, ok := i.known[keyOfInput(in)]; ok && in.SHA256 != "" {
-		superseded, err := i.env.ledger().Superseded(ctx, known, i.at.inputs[known.Number:])
+		superseding, err := i.env.ledger().Superseding(ctx, known, i.at.inputs[known.Number:])
 		if err != nil {
 			return f, err
 		}
-		if !superseded {
+		if i.comeAgain(superseding) {
 			return had(f, known), nil
 		}
 		// It is what holds again from now on.
@@ -279,6 +285,40 @@ func had(f FileResult, known ledger.Input) FileResult {
 	f.Status, f.Had, f.Refused, f.Input = StatusHad, known.Records, 0, known.Number
 	f.Errors = nil
 	return f
+}
+
+// comeAgain reports whether all the inputs come again later in this run: then
+// they hold after it as they do now.
+func (i *ingestion) comeAgain(inputs []ledger.Input) bool {
+	if len(inputs) == 0 {
+		return true
+	}
+	coming := make(map[string]bool)
+	note := func(members []*intake.Member) {
+		for _, m := range members {
+			if sum, err := hashMember(m); err == nil { // else it will be refused, with its reason
+				coming[sum] = true
+			}
+		}
+	}
+	note(i.members)
+	for _, path := range i.rest {
+		if path == "-" {
+			continue // it can be read only once
+		}
+		source, err := intake.Open(path)
+		if err != nil {
+			continue
+		}
+		note(source.Members)
+		_ = source.Close() // only read
+	}
+	for _, in := range inputs {
+		if !coming[in.SHA256] {
+			return false
+		}
+	}
+	return true
 }
 
 // contentError marks what is wrong with a file, not with the bucket.

@@ -54,6 +54,16 @@ func (e Env) progress(stage string, done, total int64) {
 // writeLock is held by every job that writes to the bucket.
 const writeLock = "write"
 
+// notEmpty refuses a bucket that holds no input, before a lock makes its folder:
+// its address is more likely mistyped.
+func (e Env) notEmpty(ctx context.Context, job string) error {
+	first, err := e.ledger().HasInputs(ctx)
+	if err == nil && !first {
+		err = fmt.Errorf("%s: %w: the bucket is empty; take files in first, with: calends ingest", job, ErrMissing)
+	}
+	return err
+}
+
 // locked runs a job that writes, while no other does.
 func (e Env) locked(ctx context.Context, job func() error) (err error) {
 	unlock, err := e.Bucket.Lock(ctx, writeLock)

@@ -94,6 +94,14 @@ func (l Ledger) Inputs(ctx context.Context) ([]Input, error) {
 	return inputs, nil
 }
 
+// HasInputs reports whether anything was taken in.
+func (l Ledger) HasInputs(ctx context.Context) (bool, error) {
+	for _, err := range l.Bucket.List(ctx, inputsPrefix) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
 // Append makes an input visible: it was the last write. The caller holds the
 // bucket's lock and gives the next free number.
 func (l Ledger) Append(ctx context.Context, in Input) error {

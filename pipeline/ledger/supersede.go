@@ -6,14 +6,15 @@ import (
 	"strconv"
 )
 
-// Superseded reports whether a later input of the same kind brought any key of
+// Superseding returns the later inputs of the same kind that brought any key of
 // this one again: taking the same file once more then means something. Changes
 // and charges are not superseded by taking: the same content changes nothing.
-func (l Ledger) Superseded(ctx context.Context, in Input, later []Input) (bool, error) {
+func (l Ledger) Superseding(ctx context.Context, in Input, later []Input) ([]Input, error) {
 	if in.Kind == Changes || in.Kind == Charges {
-		return false, nil
+		return nil, nil
 	}
 	var own map[string]bool
+	var superseding []Input
 	for _, other := range later {
 		if other.Kind != in.Kind || other.Month != in.Month {
 			continue
@@ -21,20 +22,21 @@ func (l Ledger) Superseded(ctx context.Context, in Input, later []Input) (bool, 
 		if own == nil {
 			var err error
 			if own, err = l.keys(ctx, in); err != nil {
-				return false, err
+				return nil, err
 			}
 		}
 		theirs, err := l.keys(ctx, other)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		for key := range theirs {
 			if own[key] {
-				return true, nil
+				superseding = append(superseding, other)
+				break
 			}
 		}
 	}
-	return false, nil
+	return superseding, nil
 }
 
 // keys returns what later inputs of the same kind supersede by.

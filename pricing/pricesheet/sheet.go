@@ -55,8 +55,13 @@ const (
 // served since 2021. The currency, term, plan and price of each row are checked;
 // a row that can never be looked up (an unknown segment, an end before its
 // start) is kept as it stands.
+//
+// A file that ends in the middle of its last row is refused: most cuts leave a
+// row with too few fields, and one inside the last field, Segment, shows by a
+// segment that is unknown, or blank where other rows have one.
 func Read(src io.Reader) (*Sheet, error) {
-	t, err := table.New("price sheet", src)
+	tail := &tailReader{src: src}
+	t, err := table.New("price sheet", tail)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +85,11 @@ func Read(src io.Reader) (*Sheet, error) {
 	if err := t.Each(p.row); err != nil {
 		return nil, err
 	}
+	if tail.last != '\n' && p.segment == len(t.Names())-1 && p.cutSegment() {
+		cut := table.Errors{What: "price sheet"}
+		cut.Add(p.lastSegment)
+		return nil, cut.Err()
+	}
 	if p.counts.OneTime == 0 {
 		if err := p.blankPlan.Err(); err != nil {
 			return nil, err
@@ -92,6 +102,25 @@ func Read(src io.Reader) (*Sheet, error) {
 		Rows: rows, Markets: slices.Sorted(maps.Keys(p.markets)), Counts: p.counts,
 		Unknown: t.Unknown(), Software: p.counts.OneTime > 0,
 	}, nil
+}
+
+// tailReader remembers the last byte that was read.
+type tailReader struct {
+	src  io.Reader
+	last byte
+}
+
+func (r *tailReader) Read(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	if n > 0 {
+		r.last = p[n-1]
+	}
+	return n, err
+}
+
+// cutSegment reports whether the last row's segment looks cut off.
+func (p *sheetParser) cutSegment() bool {
+	return p.lastSegment != nil && (p.lastSegment.Value != "" || p.segmented)
 }
 
 const blockRows = 4096
@@ -112,6 +141,11 @@ type sheetParser struct {
 	codes, currencies, segments map[string]string
 	prices                      map[string]decimal.Decimal
 	starts, ends                map[string]pricing.Instant
+
+	// lastSegment is the last row's, if it is blank or unknown; segmented is
+	// set once a row has one.
+	lastSegment *table.Error
+	segmented   bool
 
 	// blankPlan are the rows without a plan: errors, unless this turns out to
 	// be the software sheet.
@@ -155,6 +189,7 @@ func (p *sheetParser) row() *table.Error {
 		return t.Refuse(p.currency, ruleCurrency)
 	}
 	r.Segment, _ = once(p.segments, t.Cell(p.segment), segment) // any will do
+	p.noteSegment(r.Segment)
 	if r.UnitPrice, ok = once(p.prices, t.Cell(p.price), table.Decimal); !ok || r.UnitPrice.IsNegative() {
 		switch {
 		case ok:
@@ -187,6 +222,18 @@ func (p *sheetParser) row() *table.Error {
 	}
 	p.rows = append(p.rows, r)
 	return nil
+}
+
+// knownSegments are those that sheets have had.
+var knownSegments = []string{"Commercial", "Education", "Charity", "Government"}
+
+func (p *sheetParser) noteSegment(segment string) {
+	p.lastSegment = nil
+	blank := len(p.t.Cell(p.segment)) == 0
+	p.segmented = p.segmented || !blank
+	if blank || !slices.Contains(knownSegments, segment) {
+		p.lastSegment = p.t.Refuse(p.segment, "the file ends here, in the middle of a row: get it again")
+	}
 }
 
 func (p *sheetParser) skuID(cell []byte) string {

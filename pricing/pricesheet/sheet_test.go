@@ -177,6 +177,21 @@ func TestReadRefusesTheWholeSheet(t *testing.T) {
 	}
 }
 
+// A sheet that was cut off anywhere inside its last row is refused.
+func TestReadRefusesEveryCut(t *testing.T) {
+	t.Parallel()
+	whole := strings.TrimSuffix(sheet(sheetRow(), sheetRow("Segment=Education")), "\n")
+	if _, err := Read(strings.NewReader(whole)); err != nil {
+		t.Fatalf("the line end of the last row may be missing: %v", err)
+	}
+	last := strings.LastIndexByte(whole, '\n') + 1
+	for cut := last + 1; cut < len(whole); cut++ {
+		if _, err := Read(strings.NewReader(whole[:cut])); err == nil {
+			t.Errorf("read %q as a whole row", whole[last:cut])
+		}
+	}
+}
+
 func TestReadCountsErrorsPastTheList(t *testing.T) {
 	t.Parallel()
 	_, err := Read(strings.NewReader(sheet(slices.Repeat([]string{sheetRow("Market=1")}, 1000)...)))
