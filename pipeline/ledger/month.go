@@ -194,7 +194,9 @@ func (l Ledger) Months(ctx context.Context) ([]Month, error) {
 			return nil, fmt.Errorf("read %s: it says month %s, revision %d", info.Key, m.Month, m.Revision)
 		}
 		if n := len(months); n > 0 && months[n-1].Month == month {
-			months[n-1].Current = m // keys sort by revision
+			if revision > months[n-1].Current.Revision { // keys sort as text: 10000 comes before 9999
+				months[n-1].Current = m
+			}
 			continue
 		}
 		months = append(months, Month{Month: month, Current: m})
@@ -267,8 +269,8 @@ func (l Ledger) PutManifest(ctx context.Context, month pricing.Month, m Manifest
 	return putJSON(ctx, l.Bucket, RevisionPrefix(month, m.Revision)+manifestName, m)
 }
 
-// NextRevision returns a number above every revision that left anything. One
-// that was interrupted and would have held the same is finished instead: see [Ledger.Interrupted].
+// NextRevision returns a number above every revision that left anything, with a
+// manifest or without.
 func (l Ledger) NextRevision(ctx context.Context, month pricing.Month) (int, error) {
 	next := 1
 	prefix := fmt.Sprintf("%smonth=%s/revision=", invoicesPrefix, month)

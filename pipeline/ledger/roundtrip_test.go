@@ -1,0 +1,161 @@
+package ledger_test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/shopspring/decimal"
+	"pgregory.net/rapid"
+
+	"github.com/calends/calends/pipeline/change"
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pipeline/party"
+	"github.com/calends/calends/pipeline/subscription"
+	"github.com/calends/calends/pricing"
+)
+
+// Every kind of row comes back as it was put, whatever is in it. Each draws one
+// value of every type; a failure names the field.
+
+func text(t *rapid.T) string { return rapid.String().Draw(t, "text") }
+
+// name is a text by which something is looked up.
+func name(t *rapid.T) string { return rapid.StringN(1, 20, -1).Draw(t, "name") }
+
+// number draws a decimal in the form in which it is printed.
+func number(t *rapid.T) decimal.Decimal {
+	d := decimal.New(rapid.Int64Range(0, 1e15).Draw(t, "coefficient"), rapid.Int32Range(-12, 4).Draw(t, "exponent"))
+	return dec(d.String())
+}
+
+func instant(t *rapid.T) pricing.Instant {
+	return pricing.Instant(rapid.Int64Range(-1e17, 1e17).Draw(t, "instant"))
+}
+
+func date(t *rapid.T) pricing.Date {
+	return pricing.Date(rapid.OneOf(rapid.Just(int32(pricing.NoDate)), rapid.Int32Range(-30000, 60000)).Draw(t, "date"))
+}
+
+func drawSKU(t *rapid.T) pricing.SKU { return pricing.SKU{ProductID: text(t), SkuID: text(t)} }
+
+func drawTerm(t *rapid.T) pricing.Term {
+	return rapid.SampledFrom([]pricing.Term{pricing.NoTerm, pricing.P1M, pricing.P1Y, pricing.P3Y}).Draw(t, "term")
+}
+
+func drawPlan(t *rapid.T) pricing.Plan {
+	return rapid.SampledFrom([]pricing.Plan{pricing.NoPlan, pricing.PlanNone, pricing.Monthly, pricing.Annual, pricing.Triennial}).Draw(t, "plan")
+}
+
+// maybe draws a value or none.
+func maybe[T any](t *rapid.T, draw func(*rapid.T) T) *T {
+	if rapid.Bool().Draw(t, "given") {
+		return new(draw(t))
+	}
+	return nil
+}
+
+func whole(t *rapid.T) int64 { return rapid.Int64().Draw(t, "whole") }
+func yesNo(t *rapid.T) bool  { return rapid.Bool().Draw(t, "yes") }
+
+func drawChange(t *rapid.T) change.Change {
+	c := change.Change{
+		ID: text(t), Source: text(t), Type: change.Type(text(t)), At: instant(t), Subject: text(t), CustomerID: name(t), Override: text(t),
+		SKU: drawSKU(t), TermDuration: text(t), BillingCycle: text(t), PromotionID: text(t), Quantity: maybe(t, whole), OrderID: text(t),
+		AvailabilityID: text(t), ParentID: text(t), ToSubscription: text(t), IsTrial: yesNo(t), AutoRenew: maybe(t, yesNo), CustomTermEnd: date(t),
+		UnitPrice: maybe(t, number), Amount: maybe(t, number), Currency: text(t), SubscriptionID: text(t), Reason: text(t), EventID: text(t),
+		NextTerm: maybe(t, drawNextTerm), Defect: text(t), Taken: change.Position{Record: whole(t)},
+	}
+	copy(c.Content[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "content"))
+	return c
+}
+
+func drawNextTerm(t *rapid.T) change.NextTerm {
+	return change.NextTerm{SKU: drawSKU(t), TermDuration: text(t), BillingCycle: text(t), AvailabilityID: text(t), PromotionID: text(t),
+		Quantity: maybe(t, whole), CustomTermEnd: date(t)}
+}
+
+func TestChangesComeBack(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := newStore()
+		put := drawChange(t)
+		s.take(ledger.Changes, "", must(s.PutChanges(s.ctx, []change.Change{put})))
+		put.Taken.Input = 1
+		got := 0
+		for h, err := range s.Histories(s.ctx, s.inputs) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += len(h.Changes)
+			if !reflect.DeepEqual(*h.Changes[0], put) {
+				t.Fatalf("got\n%+v\nwant\n%+v", *h.Changes[0], put)
+			}
+		}
+		if got != 1 {
+			t.Fatalf("%d changes", got)
+		}
+	})
+}
+
+func TestRowsComeBack(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := newStore()
+		partner := party.Partner{ID: name(t), Name: text(t), Country: text(t), BillingCurrency: text(t), MpnID: text(t), TaxRate: number(t)}
+		s.take(ledger.Partners, "", must(s.PutPartners(s.ctx, []party.Partner{partner})))
+		customer := party.Customer{ID: name(t), Name: text(t), Domain: text(t), Country: text(t), Segment: text(t), PartnerID: partner.ID, ResellerMpnID: text(t)}
+		s.take(ledger.Customers, "", must(s.PutCustomers(s.ctx, []party.Customer{customer})))
+		promotion := pricing.Promotion{ID: name(t), SKU: drawSKU(t), Term: drawTerm(t), Plan: drawPlan(t), Start: instant(t), End: instant(t), Discount: number(t)}
+		s.take(ledger.Promotions, "", must(s.PutPromotions(s.ctx, []pricing.Promotion{promotion})))
+		offer := pricing.Offer{SKU: drawSKU(t), MinLicenses: whole(t), MaxLicenses: whole(t)}
+		for range rapid.IntRange(0, 3).Draw(t, "conversions") {
+			offer.Conversions = append(offer.Conversions, drawSKU(t))
+		}
+		s.take(ledger.Offers, "", must(s.PutOffers(s.ctx, []pricing.Offer{offer})))
+		usd := number(t)
+		s.take(ledger.Rates, "", must(s.PutRates(s.ctx, []pricing.FXRate{{Currency: "EUR", Month: month("2023-06"), USDPerUnit: usd}})))
+		lock := ledger.Lock{CustomerID: customer.ID,
+			Key: subscription.LockKey{SubscriptionID: text(t), At: instant(t), SKU: drawSKU(t), Term: drawTerm(t), Plan: drawPlan(t)},
+			Lock: subscription.Lock{UnitPrice: number(t), Currency: text(t), PromotionID: text(t), Discount: number(t), ProductTitle: text(t),
+				SkuTitle: text(t), Publisher: text(t), Asked: text(t), Source: subscription.Source{Market: text(t),
+					Month: pricing.Month(rapid.Int32().Draw(t, "month")), File: text(t), SHA256: text(t), Line: rapid.Int().Draw(t, "line")}}}
+		k := closed("2023-06", len(s.inputs))
+		k.Locks = []ledger.Object{must(s.PutLocks(s.ctx, []ledger.Lock{lock}))}
+
+		c := s.load(t, k)
+		payer, _ := c.Payer(customer.ID, month("2023-07"))
+		same(t, payer.Partner, partner)
+		same(t, payer.Customer, customer)
+		same(t, c.Promotions(promotion.ID), []pricing.Promotion{promotion})
+		gotOffer, _ := c.Offer(offer.SKU, month("2023-07"))
+		same(t, gotOffer, offer)
+		gotLock, _ := c.Lock(customer.ID, lock.Key)
+		same(t, gotLock, lock.Lock)
+		if rate, ok := c.Rate("EUR", "USD", month("2023-06")); !ok || !rate.Equal(pricing.ExchangeRate(usd, dec("1"))) {
+			t.Fatalf("rate %s of %s", rate, usd)
+		}
+	})
+}
+
+func TestPricesComeBack(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := newStore()
+		row := pricing.Row{SKU: drawSKU(t), Term: drawTerm(t), Plan: drawPlan(t), Market: "DE", Segment: text(t), Currency: text(t), UnitPrice: number(t),
+			Start: instant(t), End: instant(t), Tiered: yesNo(t), ProductTitle: text(t), SkuTitle: text(t), Publisher: text(t), Line: rapid.Int().Draw(t, "line")}
+		o := must(s.PutPrices(s.ctx, "DE", []pricing.Row{row}))
+		rows := must(s.PriceRows(s.ctx, o))
+		same(t, rows, []pricing.Row{row})
+		s.take(ledger.Prices, "2023-06", o)
+		sheet := must(s.load(t).Sheet("DE", month("2023-06")))
+		same(t, sheet.Rows(), rows)
+	})
+}
+
+// same compares what was read with what was put. Numbers are equal in text too.
+func same[T any](t *rapid.T, got, want T) {
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("got\n%s\nwant\n%s", fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want))
+	}
+}
