@@ -173,9 +173,9 @@ func TestHistoriesEnd(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	s.takeChanges("a 2023-06-01 e1 x", "b 2023-06-01 e1 x", "c 2023-06-01 e1 x")
-	for h := range s.Histories(s.ctx, s.inputs) {
-		if h.CustomerID != "a" {
-			t.Errorf("customer %s after the loop was left", h.CustomerID)
+	for h, err := range s.Histories(s.ctx, s.inputs) {
+		if err != nil || h.CustomerID != "a" {
+			t.Errorf("first came customer %q, %v", h.CustomerID, err)
 		}
 		break
 	}
