@@ -42,7 +42,7 @@ func Consolidate(month pricing.Month, partner party.Partner, policies Policies, 
 		}
 		inv.Totals.Add(l)
 		section := l.ChargeType
-		if l.CreditReasonCode == correctionCode {
+		if l.isCorrection() {
 			section = CorrectionSection
 		}
 		if byType[section] == nil {

@@ -25,7 +25,7 @@ func TestConsolidate(t *testing.T) {
 		return l
 	}
 	correction := charge("B", "new", -300)
-	correction.CreditReasonCode = "Correction"
+	correction.CreditReasonCode, correction.PriceAdjustment = "Correction", `["Correction of C202305-000001 line 1"]`
 	priced := charge("B", "renew", 200)
 	priced.PricingCurrency, priced.ExchangeRate, priced.RateDate = "USD", dec("0.9"), at("2023-06-01")
 	priced.Proof = &invoice.Proof{Source: subscription.Source{Market: "DE", Month: month("2023-06"), File: "june.csv", SHA256: "june"}}

@@ -26,15 +26,10 @@ func correctionOf(invoice string, row int) string {
 // mirror for each issued line that the history no longer wants, and each wanted
 // line that was not issued. Issued + corrections = desired, to the cent.
 func corrections(issued []Issued, desired []*Line) []*Line {
-	reversed := make(map[string]bool)
-	for _, i := range issued {
-		if i.Line.CreditReasonCode == correctionCode {
-			reversed[i.Line.PriceAdjustment] = true
-		}
-	}
+	settled := mirrored(issued)
 	standing := make(map[string][]Issued)
 	for _, i := range issued {
-		if i.Line.CreditReasonCode != correctionCode && !reversed[i.name()] {
+		if !settled[i.Line] {
 			key := i.Line.identity()
 			standing[key] = append(standing[key], i)
 		}
@@ -57,6 +52,34 @@ func corrections(issued []Issued, desired []*Line) []*Line {
 		}
 	}
 	return append(lines, late...)
+}
+
+// mirrored returns the mirrors among issued lines and the lines that they took back.
+func mirrored(issued []Issued) map[*Line]bool {
+	mirrors := make(map[string][]*Line) // by the name of what they take back
+	for _, i := range issued {
+		if i.Line.isCorrection() {
+			mirrors[i.Line.PriceAdjustment] = append(mirrors[i.Line.PriceAdjustment], i.Line)
+		}
+	}
+	settled := make(map[*Line]bool)
+	if len(mirrors) == 0 {
+		return settled
+	}
+	for _, i := range issued {
+		for _, m := range mirrors[i.name()] {
+			if m.SubscriptionID == i.Line.SubscriptionID && m.ReferenceID == i.Line.ReferenceID && m.Total == -i.Line.Total {
+				settled[m], settled[i.Line] = true, true
+			}
+		}
+	}
+	return settled
+}
+
+// isCorrection reports whether the line is marked as a mirror. The code alone
+// says little: a credit's reason is anybody's word.
+func (l *Line) isCorrection() bool {
+	return l.CreditReasonCode == correctionCode && strings.HasPrefix(l.PriceAdjustment, `["Correction of `)
 }
 
 // mirror returns the line that takes an issued one back: the same but for the

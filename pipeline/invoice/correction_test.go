@@ -282,3 +282,33 @@ func drawHistory(t *rapid.T) []*change.Change {
 	}
 	return history(strings.Join(text, "\n"))
 }
+
+// Who gives a credit, or rated a charge elsewhere, may call it a correction too:
+// it is issued once like any other line, and corrected like one.
+func TestWhatOthersCallCorrection(t *testing.T) {
+	t.Parallel()
+	credit := history("e1 2023-06-10 credit 5")
+	credit[0].Reason = "Correction"
+	charge := usage("S7", "2023-06-18", -300)
+	charge.CreditReasonCode = "Correction"
+	all := invoice.Customer{Changes: credit, Elsewhere: []invoice.Elsewhere{{Line: charge, Month: month("2023-06")}}}
+
+	i := issuer{world: newWorld()}
+	june := i.close(month("2023-06"), all)
+	if inv := must(invoice.Consolidate(month("2023-06"), newWorld().partner, policies, june)); len(inv.Sections) != 2 ||
+		inv.Sections[0].Name != "customerCredit" || inv.Sections[1].Name != "usage" {
+		t.Errorf("sections %v", inv.Sections)
+	}
+	if july := i.close(month("2023-07"), all); len(july) != 0 {
+		t.Errorf("July issues again:\n%s", lines(july))
+	}
+	want := squeeze(`
+		customerCredit 1 5.00 0.95 5.95 ["Correction of C202306-000001 line 1"]
+		S7 usage 1 3.00 0.00 3.00 ["Correction of C202306-000001 line 2"]`)
+	if got := squeeze(lines(i.close(month("2023-08"), invoice.Customer{}))); got != want {
+		t.Errorf("August takes back\n%s\nwant\n%s", got, want)
+	}
+	if september := i.close(month("2023-09"), invoice.Customer{}); len(september) != 0 {
+		t.Errorf("September takes back again:\n%s", lines(september))
+	}
+}
