@@ -156,6 +156,8 @@ func TestPrintedPrices(t *testing.T) {
 		{"half of a long price", "12345678901234567890.00000000005", "1/1", "1/1", "0", "12345678901234567890", "12345678901234567890"},
 		{"half of a long price, up", "12345678901234567890.00000000015", "1/1", "1/1", "0", "12345678901234567890.0000000002", "12345678901234567890.0000000002"},
 		{"all of it off", "240", "1/12", "31/31", "1", "20", "0"},
+		{"a divisor of more than 63 bits", "1.20000000108001", "1/12", "1/1", "0.00000000000001", "0.1000000001", "0.1000000001"},
+		{"a divisor of more than 64 bits", "1.20000000108001", "1/12", "31/31", "0.00000000000001", "0.1000000001", "0.1000000001"},
 		// 2^64 - 0.3 and the like in the last place: rounded up, it must not wrap around.
 		{"as large as 64 bits", "2000000000.00000101", "1/1", "1/1", "0.077662796314522885", "2000000000.00000101", "1844674407.3709551616"},
 	}
@@ -199,6 +201,7 @@ func TestAmountRange(t *testing.T) {
 		{"parts of a cent make a difference", "4999999999999999.999", 2, "9999999999999999.98", most},
 		{"19 digits by parts of a cent", "4999999999999999.99999", 200_000_000_000, refused, refused},
 		{"64 bits are exceeded", "1000000000", 1_000_000_000_000_000_000, refused, refused},
+		{"64 bits are exceeded by little", "18500000000", 10_000_000, refused, refused},
 		{"63 bits are exceeded", "100000000000000000", 1, refused, refused},
 		{"128 bits are exceeded", "123456789012345678901234567890", 9_000_000_000_000_000_000, refused, refused},
 		{"a huge quantity of nothing", "0", 9_000_000_000_000_000_000, "0.00", "0.00"},

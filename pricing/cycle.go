@@ -70,14 +70,10 @@ func (s TermSpan) CycleAt(plan Plan, day Date) Cycle {
 	if s.Custom {
 		return s.customCycle(length, day)
 	}
-	// Boundary k is at most a month's-end clamp away from day k x length of
-	// the calendar, so the guess is off by one at most.
+	// Each boundary lies in a month of its own: the day is in cycle k or the one before.
 	k := int(day.Month()-s.Start.Month()) / length
-	for s.boundary(k, length) > day {
+	if s.boundary(k, length) > day {
 		k--
-	}
-	for s.boundary(k+1, length) <= day {
-		k++
 	}
 	first, next := s.boundary(k, length), s.boundary(k+1, length)
 	return Cycle{First: first, Last: next - 1, Days: int(next - first), Months: length}
@@ -106,10 +102,7 @@ func (s TermSpan) boundary(k, length int) Date {
 func (s TermSpan) customCycle(length int, day Date) Cycle {
 	after := s.End + 1
 	k := int(after.Month()-day.Month()) / length
-	for after.AddMonths(-k*length) <= day {
-		k--
-	}
-	for after.AddMonths(-k*length) > day {
+	if after.AddMonths(-k*length) > day {
 		k++
 	}
 	first, next := after.AddMonths(-k*length), after.AddMonths(-(k-1)*length)
@@ -129,25 +122,8 @@ func (s TermSpan) SwitchedCycle(plan Plan, first Date) Cycle {
 	if cycle.First == first {
 		return cycle
 	}
-	cycle.Months = s.monthIndex(cycle.Last+1) - s.monthIndex(first)
+	cycle.Months = int((cycle.Last + 1).Month() - first.Month())
 	cycle.First = first
 	cycle.Days = cycle.Len()
 	return cycle
-}
-
-// monthIndex numbers the monthly boundaries of the term, growing with the date.
-func (s TermSpan) monthIndex(boundary Date) int {
-	if s.Custom {
-		after := s.End + 1
-		k := int(after.Month() - boundary.Month())
-		for after.AddMonths(-k) < boundary {
-			k--
-		}
-		return -k
-	}
-	k := int(boundary.Month() - s.Start.Month())
-	for s.boundary(k, 1) < boundary {
-		k++
-	}
-	return k
 }

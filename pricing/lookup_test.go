@@ -109,6 +109,7 @@ func TestFindPriceOnASheet(t *testing.T) {
 
 		{"the billing currency comes first", "2021-11-10", "EUR", []string{"USD 1 2021-01-01 9999-11-30", "EUR 2 2021-11-01 9999-11-30", "GBP 3 2021-01-01 9999-11-30"}, "EUR 2, line 3"},
 		{"then USD", "2021-11-10", "EUR", []string{"GBP 1 2021-01-01 9999-11-30", "CHF 2 2021-01-01 9999-11-30", "USD 3 2021-11-01 9999-11-30"}, "USD 3, line 4"},
+		{"then USD, wherever it stands", "2021-11-10", "EUR", []string{"USD 1 2021-11-01 9999-11-30", "GBP 2 2021-01-01 9999-11-30"}, "USD 1, line 2"},
 		{"then the only one", "2021-11-10", "EUR", []string{"GBP 1 2021-11-01 9999-11-30", "GBP 1 2021-11-02 9999-11-30"}, "GBP 1, line 2"},
 		{"a currency whose row has ended is not on offer", "2021-11-10", "EUR", []string{"EUR 1 2021-11-01 2021-11-09", "USD 2 2021-11-01 9999-11-30"}, "USD 2, line 3"},
 
@@ -139,6 +140,8 @@ func TestFindPriceOnASheet(t *testing.T) {
 		{"two prices from one start, the second a duplicate", "2021-11-10", []string{"EUR 5 2021-11-01 9999-11-30", "EUR 5 2021-11-01 9999-11-30", "EUR 6 2021-11-01 2021-11-10"},
 			"PRICE_AMBIGUOUS: " + what + "has two prices that start at 2021-11-01T00:00:00Z: 5 (line 2) and 6 (line 4)"},
 		{"several currencies, neither the billing one nor USD", "2021-11-10", []string{"GBP 5 2021-11-01 9999-11-30", "CHF 6 2021-11-01 9999-11-30"},
+			"PRICE_AMBIGUOUS: " + what + "is offered in several currencies, neither EUR nor USD"},
+		{"several currencies, the first and the last the same", "2021-11-10", []string{"GBP 5 2021-11-01 9999-11-30", "CHF 6 2021-11-01 9999-11-30", "GBP 5 2021-11-01 9999-11-30"},
 			"PRICE_AMBIGUOUS: " + what + "is offered in several currencies, neither EUR nor USD"},
 		{"no row", "2021-11-10", []string{"EUR 5 2021-11-01 9999-11-30 plan=Monthly", "EUR 5 2021-11-01 9999-11-30 sku=2"}, "PRICE_NOT_FOUND: " + what + "has no row"},
 		{"an empty sheet", "2021-11-10", nil, "PRICE_NOT_FOUND: " + what + "has no row"},

@@ -162,6 +162,7 @@ func FuzzRateAgainstRationals(f *testing.F) {
 		{priceLo: 100_000_000_000_000_000, priceExponent: 24, rate: 1, quantity: 0, digits: 2},                                             // nothing of very much
 		{priceLo: 1, priceExponent: -24, rate: 1, rateScale: 19, quantity: maxQuantity, digits: 0},                                         // very much of nothing
 		{priceLo: 200_000_000_000_000_101, priceExponent: -8, discount: 77_662_796_314_522_885, discountScale: 18, rate: 1, rateScale: 19}, // rounds up to 2^64
+		{priceLo: 1 << 59, priceExponent: -2, rate: 128, quantity: 1 << 62, digits: 2, perUnit: true},                                      // 2^128, which wraps to 0
 		{priceLo: max64, priceExponent: -10, rate: 1, quantity: 1, digits: 2},
 	} {
 		f.Add(s.priceHi, s.priceLo, s.priceExponent, s.discount, s.discountScale, s.rate, s.rateScale, s.months, s.term,
@@ -216,6 +217,12 @@ func TestRateAgainstRationals(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCalculation(t)
 		c.Credit = rapid.Bool().Draw(t, "credit")
+		if rapid.Bool().Draw(t, "long decimals") { // around the edge of 64 and 128 bits
+			c.UnitPrice = decimal.New(rapid.Int64Range(1, amountLimit).Draw(t, "long price"), -rapid.Int32Range(10, 18).Draw(t, "its scale"))
+			scale := rapid.IntRange(3, 18).Draw(t, "scale of the discount")
+			power, _ := pow10(scale)
+			c.Discount = decimal.New(rapid.Int64Range(0, int64(power)).Draw(t, "long discount"), -int32(scale))
+		}
 		compareWithTwin(t, c)
 	})
 }
@@ -251,10 +258,14 @@ func TestPathsTaken(t *testing.T) {
 		{"a price of a sheet", charge("120.96", "1/12", "28/30", 10), "0", "1", true},
 		{"with a promotion and a rate", charge("234.6", "1/12", "17/31", 300), "0.15", "0.846202666", true},
 		{"the sheet's six decimals, three years, many seats", charge("12345.678901", "1/36", "30/31", 1_000_000), "0.125", "0.000012151", true},
+		{"a price in thousands", charge("12e3", "1/12", "28/30", 10), "0", "1", true},
+		{"a zero of another exponent", charge("120.96", "1/12", "28/30", 10), "0e1", "1", true},
+		{"all of it off", charge("120.96", "1/12", "28/30", 10), "1", "1", true},
 		{"18 digits", charge("9999999999999999.99", "1/1", "30/30", 1), "0", "1", true},
 		{"19 digits", charge("99999999999999999.99", "1/1", "30/30", 1), "0", "1", false},
 		{"30 digits", charge("12.3456789012345678901234567890", "1/1", "30/30", 1), "0", "1", false},
 		{"a discount of 19 digits", charge("10", "1/1", "30/30", 1), "0.1234567890123456789", "1", false},
+		{"a rate of 20 digits", charge("10", "1/1", "30/30", 1), "0", "1.2345678901234567891", false},
 		{"a divisor beyond 64 bits", charge("10.123456", "1/1", "30/30", 1), "0.123456", "0.123456789", false},
 		{"a product beyond 128 bits", charge("9999999999999999.99", "1/1", "30/30", 9_000_000_000_000_000_000), "0", "999999", false},
 	}
@@ -268,6 +279,9 @@ func TestPathsTaken(t *testing.T) {
 			}
 			compareWithTwin(t, c)
 		})
+	}
+	if _, _, fast := small(dec("-1")); fast {
+		t.Error("a negative number fits an unsigned one")
 	}
 	price := fraction{num: []uint64{1}, den: []uint64{12}}
 	if _, fast := price.of128([]decimal.Decimal{dec("120.96")}); !fast {

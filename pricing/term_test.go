@@ -62,8 +62,7 @@ func TestParsePlan(t *testing.T) {
 			t.Errorf("%q: got %v, %t, want %v", in, got, ok, want)
 		}
 	}
-	// A bit apart from a capital letter is not always a small one.
-	for _, in := range []string{"", "Yearly", "Annual ", "Annually", "M\x0fnthly", "\x2dNNUAL"} {
+	for _, in := range []string{"", "Yearly", "Annual ", "Annually", "Änual"} {
 		if got, ok := ParsePlan(in); ok || got != NoPlan {
 			t.Errorf("%q is read as %v", in, got)
 		}
