@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,12 +61,12 @@ func (e Env) compute(ctx context.Context, at snapshot, month pricing.Month, numb
 	if err != nil {
 		return nil, err
 	}
-	m := &merged{month: month, books: r.books, catalog: r.catalog, published: r.published, stale: make(map[subscription.StaleSheet]bool)}
+	m := &merged{month: month, closing: number, books: r.books, catalog: r.catalog, published: r.published, stale: make(map[subscription.StaleSheet]bool)}
 	source := customers(e.ledger().Histories(ctx, at.inputs), r.elsewhere, r.issued)
 	if err := e.billShards(ctx, r.catalog, r.books, month, source, changeCount(at.inputs), m.add); err != nil {
 		return nil, err
 	}
-	return m.finish(number)
+	return m.finish()
 }
 
 // ready is what the customers of a month are billed with, besides their changes.
@@ -254,6 +255,7 @@ func customers(histories iter.Seq2[ledger.History, error], elsewhere map[string]
 // merged collects outcomes in customer order.
 type merged struct {
 	month     pricing.Month
+	closing   bool // invoices get numbers, and locks are kept
 	books     invoice.Books
 	catalog   *ledger.Catalog
 	published map[exceptionKey]bool // exceptions of closed months
@@ -289,6 +291,9 @@ func (m *merged) add(customer string, o invoice.Outcome) error {
 		m.stale[s] = true
 	}
 	for _, k := range o.Locks {
+		if !m.closing {
+			break // only a close keeps them
+		}
 		m.out.locks = append(m.out.locks, ledger.Lock{CustomerID: k.CustomerID, Key: k.Key, Lock: k.Lock})
 	}
 	m.out.count.Add(o.Count)
@@ -296,7 +301,7 @@ func (m *merged) add(customer string, o invoice.Outcome) error {
 }
 
 // finish consolidates the lines by partner.
-func (m *merged) finish(number bool) (*computed, error) {
+func (m *merged) finish() (*computed, error) {
 	m.out.month = m.month
 	m.out.policies = make(map[string]invoice.Policies)
 	for id := range m.catalog.Partners {
@@ -324,7 +329,7 @@ func (m *merged) finish(number bool) (*computed, error) {
 		if err != nil {
 			return nil, err
 		}
-		if number {
+		if m.closing {
 			inv.Number = invoice.Number(m.month, len(m.out.invoices)+1)
 			for _, line := range lines {
 				line.InvoiceNumber = inv.Number
@@ -334,7 +339,8 @@ func (m *merged) finish(number bool) (*computed, error) {
 	}
 	m.out.rates = usedRates(m.out.invoices)
 	slices.SortStableFunc(m.out.exceptions, func(a, b invoice.Exception) int {
-		return strings.Compare(a.PartnerID+"\x00"+a.CustomerID, b.PartnerID+"\x00"+b.CustomerID)
+		return cmp.Or(strings.Compare(a.PartnerID, b.PartnerID), strings.Compare(a.CustomerID, b.CustomerID),
+			strings.Compare(a.SubscriptionID, b.SubscriptionID), strings.Compare(a.Message, b.Message))
 	})
 	return &m.out, nil
 }

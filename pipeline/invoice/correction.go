@@ -95,14 +95,14 @@ func (i Issued) mirror() *Line {
 	return &m
 }
 
-// identity is equal for two lines that bill the same: names and descriptions
-// may differ, what is owed and for what may not.
+// identity is equal for two lines that bill the same for the same reason: names
+// and descriptions of customers and products may differ.
 func (l *Line) identity() string {
 	return strings.Join([]string{
 		l.Account.PartnerID, l.SubscriptionID, l.OrderDate.String(), l.ChargeType, l.Item.ProductID, l.Item.SkuID,
 		l.UnitPrice.String(), l.EffectiveUnitPrice.String(), l.BillableQuantity.String(),
 		strconv.FormatInt(l.Subtotal, 10), strconv.FormatInt(l.TaxTotal, 10), strconv.FormatInt(l.Total, 10), l.Currency,
 		l.PricingCurrency, l.ExchangeRate.String(), l.ChargeStart.String(), l.ChargeEnd.String(),
-		l.TermStart.String(), l.TermEnd.String(), l.Item.PromotionID, l.ReferenceID,
+		l.TermStart.String(), l.TermEnd.String(), l.Item.PromotionID, l.ReferenceID, l.PriceAdjustment, l.CreditReasonCode,
 	}, "\x00")
 }

@@ -33,9 +33,7 @@ type subscription struct {
 	next      *change.NextTerm // scheduled for the term's end; nil: none
 	// promotion is the one that renewals ask for; "" once it lapsed.
 	promotion string
-	// pending is the term under the plan that takes over with the next cycle.
-	pending    *Term
-	planChange *change.Change // that asked for pending
+	pending   *planChange
 
 	// touched is set when the quantity changed since the term's start, in any
 	// way: a cancellation within 24 hours then refunds no used days.
