@@ -312,3 +312,24 @@ func TestWhatOthersCallCorrection(t *testing.T) {
 		t.Errorf("September takes back again:\n%s", lines(september))
 	}
 }
+
+// A line says for which reason a window was lifted: another reason is another line.
+func TestAReasonThatChanged(t *testing.T) {
+	t.Parallel()
+	story := func(reason string) invoice.Customer {
+		changes := history("e1 2023-06-01 buy S1 P1M Monthly 3\ne2 2023-06-21 cancel S1")
+		changes[1].Override = reason
+		return invoice.Customer{Changes: changes}
+	}
+	i := issuer{world: newWorld()}
+	i.close(month("2023-06"), story("ticket-1"))
+	want := squeeze(`
+		S1 cancelImmediate 3 9.99 1.89 11.88 ["Correction of C202306-000001 line 2"]
+		S1 cancelImmediate -3 -9.99 -1.89 -11.88 ["ticket-2"]`)
+	if got := lines(i.close(month("2023-07"), story("ticket-2"))); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if august := i.close(month("2023-08"), story("ticket-2")); len(august) != 0 {
+		t.Errorf("August corrects again:\n%s", lines(august))
+	}
+}

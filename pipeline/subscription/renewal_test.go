@@ -295,6 +295,13 @@ func TestPlanChange(t *testing.T) {
 			new               +2 2023-06-18..2024-06-17 @324 EUR START -0.1
 			changeBillingPlan +2 2024-06-18..2024-07-17 @360 EUR
 			warning PROMOTION_NOT_APPLIED S1 e2 2024-03: promotion START does not fit A/0001 P3Y Monthly on 2023-06-18: billed without it`},
+		{"a parked term whose new plan has a price is billed from the change on", `
+			price X P3Y Monthly EUR 360 2023-06-01..2023-06-30
+			until 2024-06
+			2023-06-18T09:00Z purchase S1 P3Y Annual 2 sku=X
+			2024-03-01T09:00Z plan S1 Monthly`, `
+			changeBillingPlan +2 2024-06-18..2024-07-17
+			error PRICE_NOT_FOUND S1 e1 2023-06..2024-06: not billed from 2023-06-18: X/0001 P3Y Annual DE Commercial has no row (sheet DE 2023-06, prices.csv)`},
 		{"seats change meanwhile", `
 			until 2024-06
 			2023-06-18T09:00Z purchase S1 P3Y Annual 2
