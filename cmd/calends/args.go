@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/url"
+	"strings"
 
 	"github.com/calends/calends/pricing"
 )
@@ -14,6 +16,29 @@ func (m *monthArg) UnmarshalText(text []byte) (err error) {
 	if m.Month, err = pricing.ParseMonth(string(text)); err != nil {
 		return fmt.Errorf("month %q: want year and month, such as 2026-10", text)
 	}
+	return nil
+}
+
+// folderArg is a folder: a plain path, or file:///path as buckets are written.
+type folderArg string
+
+// UnmarshalText reads either form.
+func (f *folderArg) UnmarshalText(text []byte) error {
+	scheme, _, isURL := strings.Cut(string(text), "://")
+	if !isURL {
+		*f = folderArg(text)
+		return nil
+	}
+	u, err := url.Parse(string(text))
+	switch {
+	case scheme != "file":
+		return fmt.Errorf("folder %q: files are exported to a plain path or file:///path, not to %s://", text, scheme)
+	case err != nil:
+		return fmt.Errorf("folder %q: %w", text, err)
+	case u.Host != "" || u.Path == "" || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("folder %q: a file address is file:///path and no more", text)
+	}
+	*f = folderArg(u.Path)
 	return nil
 }
 

@@ -9,10 +9,10 @@ import (
 )
 
 type exportCmd struct {
-	Month   monthArg `arg:"" help:"Month to export, such as 2026-10."`
-	Dir     string   `arg:"" help:"Folder to copy into. It is made if it is not there."`
-	Partner []string `placeholder:"ID" sep:"," help:"Only this partner, and nothing that names another. May be given several times."`
-	Format  []string `placeholder:"FORM" sep:"," enum:"csv,parquet,xlsx,json" help:"Only files of this form: csv, parquet, xlsx, json. May be given several times."`
+	Month   monthArg  `arg:"" help:"Month to export, such as 2026-10."`
+	Dir     folderArg `arg:"" help:"Folder to copy into, as a path or file:///path. It is made if it is not there."`
+	Partner []string  `placeholder:"ID" sep:"," help:"Only this partner, and nothing that names another. May be given several times."`
+	Format  []string  `placeholder:"FORM" sep:"," enum:"csv,parquet,xlsx,json" help:"Only files of this form: csv, parquet, xlsx, json. May be given several times."`
 }
 
 // Help tells more than one line.
@@ -34,7 +34,7 @@ func (c exportCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	result, err := env.Export(ctx, jobs.ExportPlan{Month: c.Month.Month, Folder: c.Dir, Partners: c.Partner, Formats: c.Format})
+	result, err := env.Export(ctx, jobs.ExportPlan{Month: c.Month.Month, Folder: string(c.Dir), Partners: c.Partner, Formats: c.Format})
 	if err != nil {
 		return err
 	}
