@@ -138,16 +138,17 @@ func (w *walk) dawn(sub *subscription, day Date) {
 }
 
 func (w *walk) nextCycle(sub *subscription, day Date) {
-	chargeType, reference := "cycleCharge", cycleReference(w.customer, sub, day)
+	chargeType, reference, event := "cycleCharge", cycleReference(w.customer, sub, day), ""
 	sub.at++
 	if sub.pending != nil {
-		chargeType, reference = "changeBillingPlan", eventReference(sub.pending.event)
+		event = sub.pending.event
+		chargeType, reference = "changeBillingPlan", eventReference(event)
 		w.startPlan(sub)
 	}
 	if !sub.parked() {
 		w.unpark(sub, day-1)
 	}
-	w.emit(sub, sub.term, sub.cycle(), entry{chargeType: chargeType, quantity: sub.quantity, from: day, order: day, reference: reference})
+	w.emit(sub, sub.term, sub.cycle(), entry{chargeType: chargeType, quantity: sub.quantity, from: day, order: day, reference: reference, event: event})
 }
 
 // startPlan puts the pending plan in force: the cycle that starts now and all
