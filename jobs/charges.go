@@ -1,13 +1,67 @@
 package jobs
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/shopspring/decimal"
 
 	"github.com/calends/calends/jobs/intake"
 	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pricing"
 	"github.com/calends/calends/pricing/pricesheet/table"
 )
+
+// chargeDocument is what a file of charges supersedes by: one partner's
+// invoice of whoever rated the charges. Without a number it is all that the
+// partner has for the month.
+type chargeDocument struct {
+	partner, number string
+	month           pricing.Month // 0 with a number
+}
+
+func documentOf(l *invoice.Line, month pricing.Month) chargeDocument {
+	if l.InvoiceNumber != "" {
+		month = 0
+	}
+	return chargeDocument{l.Account.PartnerID, l.InvoiceNumber, month}
+}
+
+// closedDocuments returns the numbered documents that closed months have billed.
+func (e Env) closedDocuments(ctx context.Context, at snapshot) (map[chargeDocument]pricing.Month, error) {
+	closed := make(map[chargeDocument]pricing.Month)
+	for _, in := range at.inputs {
+		if in.Kind != ledger.Charges {
+			continue
+		}
+		month, err := pricing.ParseMonth(in.Month)
+		if err != nil {
+			return nil, fmt.Errorf("input %d: %w", in.Number, err)
+		}
+		if !ledger.Books(at.closes).IsClosed(month) {
+			continue
+		}
+		for _, o := range in.Objects {
+			err := e.readLines(ctx, o.Key, func(l *invoice.Line) { closed[documentOf(l, month)] = month })
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return closed, nil
+}
+
+// notBilledBefore refuses a line of a document that a closed month has billed:
+// it would be billed twice.
+func notBilledBefore(c *intake.Charge, l *invoice.Line, closed map[chargeDocument]pricing.Month) *table.Error {
+	month, billed := closed[documentOf(l, 0)]
+	if !billed || l.InvoiceNumber == "" {
+		return nil
+	}
+	return &table.Error{Line: c.Line, Column: "InvoiceNumber", Value: c.InvoiceNumber,
+		Rule: "was billed with " + month.String() + ", which is closed: take in what differs under another number"}
+}
 
 // chargeLine makes a line of a charge that was rated elsewhere: it keeps its
 // own type, amounts and tax. What cannot stand on an invoice is refused.

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
@@ -91,12 +92,7 @@ var missing = map[pricing.Code]bool{
 }
 
 func hasMissing(c *computed) bool {
-	for _, x := range c.exceptions {
-		if missing[x.Code] {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(slices.Concat(c.exceptions, c.late), func(x invoice.Exception) bool { return missing[x.Code] })
 }
 
 // holds lists what keeps the month from closing.
@@ -108,9 +104,18 @@ func (e Env) holds(c *computed) []string {
 	if c.count.Parked > 0 {
 		reasons = append(reasons, plural(c.count.Parked, "subscription")+" parked: without a price nothing is billed")
 	}
+	if c.mismatched > 0 {
+		reasons = append(reasons, plural(c.mismatched, "line")+" of closed months cannot stand on an invoice: the partner's currency has changed since")
+	}
+	reasons = append(reasons, missingReasons(c.exceptions, exceptionsName)...)
+	return append(reasons, missingReasons(c.late, lateName)...)
+}
+
+// missingReasons counts what is not billed for want of an input, by code.
+func missingReasons(exceptions []invoice.Exception, file string) []string {
 	byCode := make(map[pricing.Code]int)
 	var codes []pricing.Code
-	for _, x := range c.exceptions {
+	for _, x := range exceptions {
 		if x.Severity == invoice.Error && missing[x.Code] {
 			if byCode[x.Code] == 0 {
 				codes = append(codes, x.Code)
@@ -118,8 +123,9 @@ func (e Env) holds(c *computed) []string {
 			byCode[x.Code]++
 		}
 	}
+	var reasons []string
 	for _, code := range codes {
-		reasons = append(reasons, fmt.Sprintf("%s %s: see exceptions.csv of the draft", plural(byCode[code], "exception"), code))
+		reasons = append(reasons, fmt.Sprintf("%s %s: see %s of the draft", plural(byCode[code], "exception"), code, file))
 	}
 	return reasons
 }

@@ -28,11 +28,13 @@ type computed struct {
 	exceptions []invoice.Exception
 	// late are exceptions of closed months that those did not publish: what
 	// late arrivals brought.
-	late     []invoice.Exception
-	rates    []ledger.RateRef
-	count    subscription.Count
-	locks    []ledger.Lock
-	policies map[string]invoice.Policies
+	late  []invoice.Exception
+	rates []ledger.RateRef
+	// mismatched counts lines of closed months that no invoice can hold.
+	mismatched int
+	count      subscription.Count
+	locks      []ledger.Lock
+	policies   map[string]invoice.Policies
 }
 
 type partnerInvoice struct {
@@ -276,7 +278,8 @@ func keyOf(x invoice.Exception) exceptionKey {
 func (m *merged) add(customer string, o invoice.Outcome) error {
 	m.out.exceptions = append(m.out.exceptions, o.Exceptions...)
 	for _, x := range o.Late {
-		if !m.published[keyOf(x)] {
+		// A line parked for want of a rate is named until there is one.
+		if !m.published[keyOf(x)] || x.Code == pricing.FXRateNotFound {
 			m.out.late = append(m.out.late, x)
 		}
 	}
@@ -371,6 +374,7 @@ func (m *merged) ofCurrency(currency string, lines []*invoice.Line) []*invoice.L
 			kept = append(kept, l)
 			continue
 		}
+		m.out.mismatched++
 		m.out.exceptions = append(m.out.exceptions, invoice.Exception{Severity: invoice.Error, Code: pricing.CurrencyMismatch,
 			PartnerID: l.Account.PartnerID, CustomerID: l.Account.CustomerID, SubscriptionID: l.SubscriptionID, Month: m.month,
 			Message: fmt.Sprintf("%s of %s is not billed: it is in %s, the invoice in %s", l.ChargeType, l.OrderDate, l.Currency, currency)})
@@ -441,14 +445,10 @@ func (e Env) readLines(ctx context.Context, key string, each func(*invoice.Line)
 
 // readElsewhere reads the charges rated elsewhere, by customer: of the month,
 // and of closed ones where their corrections belong to it. Of two files with
-// one partner and invoice number the later counts.
+// one partner and invoice number the later counts, for whatever open month.
 func (e Env) readElsewhere(ctx context.Context, at snapshot, month pricing.Month) (map[string][]invoice.Elsewhere, error) {
 	books := ledger.Books(at.closes)
-	type document struct {
-		month           pricing.Month
-		partner, number string
-	}
-	latest := make(map[document]int64)
+	latest := make(map[chargeDocument]int64)
 	byInput := make(map[int64][]invoice.Elsewhere)
 	var order []int64
 	for _, in := range at.inputs {
@@ -459,14 +459,18 @@ func (e Env) readElsewhere(ctx context.Context, at snapshot, month pricing.Month
 		if err != nil {
 			return nil, fmt.Errorf("input %d: %w", in.Number, err)
 		}
-		if late := books.FirstOpen(month) && books.IsClosed(of); of != month && !late {
+		late := books.FirstOpen(month) && books.IsClosed(of)
+		wanted := of == month || late
+		if !wanted && books.IsClosed(of) {
 			continue
 		}
 		order = append(order, in.Number)
 		for _, o := range in.Objects {
 			err := e.readLines(ctx, o.Key, func(l *invoice.Line) {
-				byInput[in.Number] = append(byInput[in.Number], invoice.Elsewhere{Line: l, Month: of})
-				latest[document{of, l.Account.PartnerID, l.InvoiceNumber}] = in.Number
+				latest[documentOf(l, of)] = in.Number
+				if wanted {
+					byInput[in.Number] = append(byInput[in.Number], invoice.Elsewhere{Line: l, Month: of})
+				}
 			})
 			if err != nil {
 				return nil, err
@@ -476,7 +480,7 @@ func (e Env) readElsewhere(ctx context.Context, at snapshot, month pricing.Month
 	charges := make(map[string][]invoice.Elsewhere)
 	for _, number := range order {
 		for _, c := range byInput[number] {
-			if latest[document{c.Month, c.Line.Account.PartnerID, c.Line.InvoiceNumber}] != number {
+			if latest[documentOf(c.Line, c.Month)] != number {
 				continue
 			}
 			line := *c.Line

@@ -531,7 +531,7 @@ func (i *ingestion) changes(ctx context.Context, m *intake.Member, what intake.R
 func (i *ingestion) charges(m *intake.Member, what intake.Recognised, in *ledger.Input, f *FileResult) (func(context.Context) error, error) {
 	month := i.plan.Charges
 	if month == 0 {
-		return nil, errors.New("this is a reconciliation file: to bill its lines as charges rated elsewhere give --charges 2026-10; to compare with it use calends reconcile")
+		return nil, errors.New("this is a reconciliation file: to bill its lines as charges rated elsewhere give --charges 2026-10")
 	}
 	in.Kind, in.Month = ledger.Charges, month.String()
 	_, had := i.known[keyOfInput(*in)]
@@ -547,6 +547,10 @@ func (i *ingestion) charges(m *intake.Member, what intake.Recognised, in *ledger
 		var data bytes.Buffer
 		csv := exports.NewCSV(&data)
 		bad := table.Errors{What: "file of charges"}
+		closed, err := i.env.closedDocuments(ctx, i.at)
+		if err != nil {
+			return err
+		}
 		for {
 			var c intake.Charge
 			refused, err := r.Next(&c)
@@ -559,6 +563,9 @@ func (i *ingestion) charges(m *intake.Member, what intake.Recognised, in *ledger
 			line, wrong := chargeLine(&c)
 			if refused == nil {
 				refused = wrong
+			}
+			if refused == nil {
+				refused = notBilledBefore(&c, line, closed)
 			}
 			if refused != nil {
 				bad.Add(refused)

@@ -250,7 +250,7 @@ func (r *record) build(c *change.Change) *table.Error {
 	}
 	r.hashed = r.hashed[:0]
 	c.ID = r.ownText(fID)
-	c.Source = r.sharedText(fSource)
+	c.Source = r.source()
 	c.Type = change.Type(r.sharedText(fType))
 	c.At = r.instant()
 	c.Subject = r.ownText(fSubject)
@@ -270,9 +270,7 @@ func (r *record) build(c *change.Change) *table.Error {
 	c.AutoRenew = r.flag(fAutoRenew)
 	c.CustomTermEnd = r.date(fCustomTermEnd)
 	c.PromotionID = r.sharedText(fPromotionID)
-	if trial := r.flag(fIsTrial); trial != nil {
-		c.IsTrial = *trial
-	}
+	c.IsTrial = r.isTrial()
 	c.ParentID = r.ownText(fParentID)
 	c.UnitPrice = r.decimal(fUnitPrice)
 	c.Currency = r.sharedText(fCurrency)
@@ -438,7 +436,34 @@ func (r *record) decimal(f field) *decimal.Decimal {
 	return &d
 }
 
+// source is where a change came from: no part of what happened, and tables
+// often leave it out, so it does not count for the content.
+func (r *record) source() string { return r.text.String(r.given(fSource, text, ruleText)) }
+
+// isTrial reads a flag that is the same left out as false, for the content too.
+func (r *record) isTrial() bool {
+	trial := r.parseFlag(fIsTrial)
+	if trial == nil || !*trial {
+		return false
+	}
+	r.hash(fIsTrial, []byte{1})
+	return true
+}
+
 func (r *record) flag(f field) *bool {
+	yes := r.parseFlag(f)
+	if yes == nil {
+		return nil
+	}
+	canonical := []byte{0}
+	if *yes {
+		canonical[0] = 1
+	}
+	r.hash(f, canonical)
+	return yes
+}
+
+func (r *record) parseFlag(f field) *bool {
 	s := bytes.TrimSpace(r.given(f, boolean, ruleBool))
 	if len(s) == 0 {
 		return nil
@@ -448,11 +473,6 @@ func (r *record) flag(f field) *bool {
 		r.fail(fieldNames[f], s, ruleBool)
 		return nil
 	}
-	canonical := []byte{0}
-	if yes {
-		canonical[0] = 1
-	}
-	r.hash(f, canonical)
 	return &yes
 }
 

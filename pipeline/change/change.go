@@ -76,8 +76,8 @@ type Change struct {
 	// kept, such as a quantity of 2.5; billing refuses the change with it.
 	Defect string
 
-	// Content is the SHA-256 of the change's canonical JSON: equal for equal
-	// contents, whatever file, format or key order brought them.
+	// Content is the SHA-256 of the change's canonical JSON, its source left
+	// out: equal for equal contents, whatever file, format or key order brought them.
 	Content [32]byte
 	// Taken says where the ledger took it in. Its order decides which of two
 	// contents of one id stands, and nothing else.

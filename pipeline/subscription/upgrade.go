@@ -15,7 +15,7 @@ func (e *event) upgrade(s *subscription) error {
 	}
 	target := e.upgradeTarget(s)
 	resulting := moved
-	if target != nil {
+	if target != nil && target.status != ended { // an ended one has no seats
 		resulting += target.quantity
 	}
 	if err := e.checkLimits(e.SKU, resulting); err != nil {

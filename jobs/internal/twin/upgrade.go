@@ -70,7 +70,7 @@ func (w *walk) upgradeSeats(up upgradePlan, sub *subscription) string {
 		return "INVALID_CHANGE" // a part without a new id
 	}
 	target := up.moved
-	if up.existing != nil {
+	if up.existing != nil && up.existing.state != ended { // an ended one has no seats
 		target += up.existing.quantity
 	}
 	if !w.books.withinLimits(up.product, up.sku, target) || rest > 0 && !w.books.withinLimits(sub.product, sub.sku, rest) {
