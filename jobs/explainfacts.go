@@ -201,6 +201,9 @@ func (x *explainer) proof(ctx context.Context, b *customerBill, line *invoice.Li
 	}
 	month := line.OrderDate.Month()
 	policies := b.catalog.PoliciesIn(line.Account.PartnerID, month)
+	if out.Term != nil {
+		policies.MonthEnd = line.Proof.MonthEnd
+	}
 	out.Policies = policyFacts(policies, line.ChargeType)
 	steps := append(p.Calculation.Steps(), pricing.TaxSteps(line.Subtotal, p.TaxRate, p.Calculation.MinorDigits)...)
 	out.Steps = stepFacts(steps)

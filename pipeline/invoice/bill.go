@@ -248,6 +248,7 @@ func (b *biller) line(c subscription.Charge, month pricing.Month) (*Line, *subsc
 		calculation.BillingDays, calculation.CycleDays = c.Cycle.From(c.Start), c.Cycle.Days
 		line.PricingCurrency = lock.Currency
 		line.Proof.Source = lock.Source
+		line.Proof.MonthEnd = c.Term.Span.MonthEnd
 		if lock.Currency != billing {
 			rate, ok := b.world.Rate(lock.Currency, billing, month)
 			if !ok {

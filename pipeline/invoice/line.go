@@ -95,6 +95,9 @@ type Proof struct {
 	Calculation pricing.Calculation
 	Cycle       pricing.Cycle
 	TaxRate     decimal.Decimal
+	// MonthEnd is the policy that the term began with and keeps to its end,
+	// whatever the partner has chosen since.
+	MonthEnd pricing.MonthEnd
 	// Corrects names the issued line that a correction takes back.
 	Corrects string
 }
