@@ -117,7 +117,7 @@ func TestTime(t *testing.T) {
 // FuzzTimeAgainstTimeParse holds RFC 3339 against the standard library, and
 // checks that what was read is printed and read as the same instant.
 func FuzzTimeAgainstTimeParse(f *testing.F) {
-	for _, s := range []string{"2026-10-05T09:30:00Z", "2000-02-29T23:59:59.9999999-12:00", "0000-01-01T00:00:00Z", "2/1/2019 12:00:00 AM", "2026-10-01"} {
+	for _, s := range []string{"2026-10-05T09:30:00Z", "2000-02-29T23:59:59.9999999-12:00", "0000-01-01T00:00:00Z", "2/1/2019 12:00:00 AM", "2026-10-01", "0000-01-01T00:00:00+00:60"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
@@ -125,7 +125,7 @@ func FuzzTimeAgainstTimeParse(f *testing.F) {
 			t.Skip()
 		}
 		got, ok := Time([]byte(in))
-		if want, err := time.Parse(time.RFC3339, in); err == nil && !strings.ContainsAny(in, ",") && in[11:13] != "  " && len(in) >= 20 && in[12] != ':' {
+		if want, err := time.Parse(time.RFC3339, in); err == nil && !offTheClock(in) && !strings.ContainsAny(in, ",") && in[11:13] != "  " && len(in) >= 20 && in[12] != ':' {
 			if !ok || got.At != pricing.InstantOf(want) || !got.Offset {
 				t.Fatalf("%q: got %s, %v, time.Parse %s", in, got.At, ok, want)
 			}
@@ -141,6 +141,12 @@ func FuzzTimeAgainstTimeParse(f *testing.F) {
 			t.Fatalf("%q: ends %s", in, end)
 		}
 	})
+}
+
+// offTheClock reports an offset that RFC 3339 does not have and time.Parse
+// takes all the same: 24 hours, or 60 minutes.
+func offTheClock(in string) bool {
+	return strings.HasSuffix(in, ":60") || len(in) > 5 && in[len(in)-5:len(in)-3] == "24"
 }
 
 func TestCodes(t *testing.T) {
