@@ -107,12 +107,6 @@ type cellMaker struct {
 	item   *invoice.Item
 }
 
-// sheetEpoch is the day 0 of a spreadsheet, 1899-12-30, as a distance from
-// ours. It is right from March 1900 on; earlier days are written as text.
-const (
-	sheetEpoch    = 25_569
-	firstSheetDay = 61
-)
 
 func (c *cellMaker) text(s string) excelize.Cell {
 	if s == "" {
