@@ -29,6 +29,9 @@ type Found[T any] struct {
 // that [Ledger.Inputs] refuses. The second value ends the sequence.
 func (l Ledger) AuditInputs(ctx context.Context) iter.Seq2[Found[Input], error] {
 	return audit(ctx, l.Bucket, inputsPrefix, func(string) bool { return true }, func(key string, in Input) error {
+		if err := checkLayout(key, in.Layout); err != nil {
+			return err
+		}
 		if inputKey(in.Number) != key {
 			return fmt.Errorf("it says that it is input %d", in.Number)
 		}
@@ -44,6 +47,9 @@ func (l Ledger) AuditRevisions(ctx context.Context) iter.Seq2[Found[Manifest], e
 		return ok
 	}
 	return audit(ctx, l.Bucket, invoicesPrefix, isManifest, func(key string, m Manifest) error {
+		if err := checkLayout(key, m.Layout); err != nil {
+			return err
+		}
 		month, revision, _ := parseManifestKey(key)
 		if m.Month != month.String() || m.Revision != revision {
 			return fmt.Errorf("it says month %s, revision %d", m.Month, m.Revision)

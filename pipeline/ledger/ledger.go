@@ -47,6 +47,7 @@ const (
 
 // Input is one file that was taken in.
 type Input struct {
+	Layout  int      `json:"layout,omitempty"` // [Layout] when it was written
 	Number  int64    `json:"number"`
 	Kind    Kind     `json:"kind"`
 	Name    string   `json:"name"`            // the file's name, without its folders
@@ -86,6 +87,9 @@ func (l Ledger) Inputs(ctx context.Context) ([]Input, error) {
 		if err := readJSON(ctx, l.Bucket, info.Key, &in); err != nil {
 			return nil, err
 		}
+		if err := checkLayout(info.Key, in.Layout); err != nil {
+			return nil, err
+		}
 		if want := int64(len(inputs)) + 1; in.Number != want || inputKey(want) != info.Key {
 			return nil, fmt.Errorf("read %s: input %d where %d should stand: the ledger has a gap", info.Key, in.Number, want)
 		}
@@ -105,6 +109,7 @@ func (l Ledger) HasInputs(ctx context.Context) (bool, error) {
 // Append makes an input visible: it was the last write. The caller holds the
 // bucket's lock and gives the next free number.
 func (l Ledger) Append(ctx context.Context, in Input) error {
+	in.Layout = Layout
 	return putJSON(ctx, l.Bucket, inputKey(in.Number), in)
 }
 

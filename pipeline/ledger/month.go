@@ -27,6 +27,7 @@ const (
 // Manifest is the last write of a revision and makes it visible: it names
 // every file, every input and what the month was computed by.
 type Manifest struct {
+	Layout   int    `json:"layout,omitempty"` // [Layout] when it was written
 	Month    string `json:"month"`
 	Revision int    `json:"revision"`
 	State    State  `json:"state"`
@@ -190,6 +191,9 @@ func (l Ledger) Months(ctx context.Context) ([]Month, error) {
 		if err := readJSON(ctx, l.Bucket, info.Key, &m); err != nil {
 			return nil, err
 		}
+		if err := checkLayout(info.Key, m.Layout); err != nil {
+			return nil, err
+		}
 		if m.Month != month.String() || m.Revision != revision {
 			return nil, fmt.Errorf("read %s: it says month %s, revision %d", info.Key, m.Month, m.Revision)
 		}
@@ -266,6 +270,7 @@ func Books(closes []Close) invoice.Books {
 
 // PutManifest makes a revision visible.
 func (l Ledger) PutManifest(ctx context.Context, month pricing.Month, m Manifest) error {
+	m.Layout = Layout
 	return putJSON(ctx, l.Bucket, RevisionPrefix(month, m.Revision)+manifestName, m)
 }
 

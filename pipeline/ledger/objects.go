@@ -1,0 +1,77 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Layout is the version of the ledger's objects that this program writes: inputs
+// and manifests record it. It reads this one and every earlier one; records
+// without a layout are of the first.
+const Layout = 2
+
+// ErrNewer: a later version of the program wrote the object. What this one does
+// not know of it, it might drop.
+var ErrNewer = errors.New("written by a later version of calends: use that version, or a later one")
+
+// LayoutOf is the layout that a record says it has.
+func LayoutOf(recorded int) int { return max(1, recorded) }
+
+// checkLayout refuses a record of a later layout.
+func checkLayout(key string, recorded int) error {
+	if recorded > Layout {
+		return fmt.Errorf("read %s: it has layout %d, this program knows up to %d: %w", key, recorded, Layout, ErrNewer)
+	}
+	return nil
+}
+
+// Objects are all data objects that the manifest names. Whoever looks for what
+// belongs to a month asks here, so that nothing named is ever taken for a leftover.
+func (m Manifest) Objects() []Object { return slices.Clone(m.Locks) }
+
+// DataObjects are all data objects that the input names.
+func (in Input) DataObjects() []Object { return slices.Clone(in.Objects) }
+
+// KeyKind says what a key of the bucket is for.
+type KeyKind int
+
+// The kinds of keys. A ForeignKey is none of the ledger's.
+const (
+	ForeignKey KeyKind = iota
+	InputKey
+	DataKey
+	ManifestKey
+	RevisionKey // any other file in the folder of a revision
+)
+
+var (
+	inputKeys    = regexp.MustCompile(`^ledger/inputs/[0-9]{8,}\.json$`)
+	dataKeys     = regexp.MustCompile(`^ledger/data/[0-9a-f]{64}\.[a-z]+$`)
+	revisionKeys = regexp.MustCompile(`^invoices/month=[0-9]{4}-(0[1-9]|1[0-2])/revision=[0-9]{4,}/.`)
+)
+
+// KindOfKey tells by its form what a key is for, whatever lies under it.
+func KindOfKey(key string) KeyKind {
+	switch {
+	case inputKeys.MatchString(key):
+		return InputKey
+	case dataKeys.MatchString(key):
+		return DataKey
+	case !revisionKeys.MatchString(key):
+		return ForeignKey
+	}
+	if _, _, ok := parseManifestKey(key); ok {
+		return ManifestKey
+	}
+	return RevisionKey
+}
+
+// RevisionFolder is the folder that a [ManifestKey] or [RevisionKey] lies in,
+// with its slash.
+func RevisionFolder(key string) string {
+	parts := strings.SplitAfterN(key, "/", 4)
+	return strings.Join(parts[:len(parts)-1], "")
+}
