@@ -66,7 +66,21 @@ type Charge struct {
 	// taken off before Subtotal.
 	Amount             decimal.Decimal
 	TotalOtherDiscount decimal.Decimal
+
+	// Present are the columns that the file has for this charge, Filled those
+	// of them that are not blank.
+	Present, Filled ColumnSet
+	// Extra are the cells of columns without a meaning here, by the file's own
+	// names; blank ones are left out. Only with [ChargeReader.KeepUnknown].
+	Extra map[string]string
 }
+
+// ColumnSet is a set of the columns of a reconciliation file, by their place in
+// the reader that made it: see [ChargeReader.Column].
+type ColumnSet uint64
+
+// Has reports whether the set has the column; -1 is in none.
+func (s ColumnSet) Has(column int) bool { return column >= 0 && s&(1<<column) != 0 }
 
 // chargeColumn is one column of a reconciliation file.
 type chargeColumn struct {

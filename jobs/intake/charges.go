@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/calends/calends/pricing"
@@ -21,12 +22,15 @@ type ChargeReader struct {
 	parser  chargeParser
 	source  chargeSource
 	unknown []string
+	keep    bool
 	file    io.Closer
 }
 
 // chargeSource puts the cells of one row, by column; nil where there is none.
 type chargeSource interface {
 	read(cells [][]byte) (line int64, err error)
+	// others yields the row's cells in columns without a meaning here.
+	others(yield func(name string, cell []byte) bool)
 	// column says how the file spells a column.
 	column(i int) string
 }
@@ -69,6 +73,11 @@ func NewCharges(src io.Reader, what Recognised) (*ChargeReader, error) {
 		if err := t.Err(); err != nil {
 			return nil, err
 		}
+		for i, name := range t.Names() {
+			if name != "" && !slices.Contains(c.index, i) {
+				c.other = append(c.other, i)
+			}
+		}
 		r.source, r.unknown = c, t.Unknown()
 		return r, nil
 	}
@@ -96,6 +105,9 @@ func (r *ChargeReader) Next(c *Charge) (refused *table.Error, err error) {
 	c.Line = line
 	for i := range r.columns {
 		column, cell := &r.columns[i], cells[i]
+		if cell != nil {
+			c.Present |= 1 << i
+		}
 		if len(bytes.TrimSpace(cell)) == 0 {
 			if column.needed {
 				return table.NewError(line, r.source.column(i), cell, ruleBlank), nil
@@ -105,8 +117,28 @@ func (r *ChargeReader) Next(c *Charge) (refused *table.Error, err error) {
 		if rule := column.set(&r.parser, c, cell); rule != "" {
 			return table.NewError(line, r.source.column(i), cell, rule), nil
 		}
+		c.Filled |= 1 << i
+	}
+	if r.keep {
+		for name, cell := range r.source.others {
+			if c.Extra == nil {
+				c.Extra = make(map[string]string)
+			}
+			c.Extra[name] = string(cell)
+		}
 	}
 	return nil, nil
+}
+
+// KeepUnknown makes Next keep the cells of columns without a meaning here.
+func (r *ChargeReader) KeepUnknown() { r.keep = true }
+
+// Column returns the place of a column in a [ColumnSet], -1 when this kind of
+// file has none of the name.
+func (r *ChargeReader) Column(name string) int {
+	return slices.IndexFunc(r.columns, func(c chargeColumn) bool {
+		return slices.ContainsFunc(c.names, func(n string) bool { return strings.EqualFold(n, name) })
+	})
 }
 
 // Unknown returns the columns without a meaning here, sorted. Of JSON Lines
@@ -124,6 +156,15 @@ func (r *ChargeReader) Close() error {
 type csvCharges struct {
 	t     *table.Table
 	index []int
+	other []int // the columns that index does not have
+}
+
+func (s *csvCharges) others(yield func(string, []byte) bool) {
+	for _, i := range s.other {
+		if cell := s.t.Cell(i); len(cell) > 0 && !yield(s.t.Names()[i], cell) {
+			return
+		}
+	}
 }
 
 func (s *csvCharges) column(i int) string { return s.t.Names()[s.index[i]] }
@@ -151,6 +192,20 @@ type jsonCharges struct {
 	cells  [][]byte
 	line   int64
 	refuse *table.Error
+	other  []otherCell // of this row
+}
+
+type otherCell struct {
+	name string
+	cell []byte
+}
+
+func (j *jsonCharges) others(yield func(string, []byte) bool) {
+	for _, o := range j.other {
+		if !yield(o.name, o.cell) {
+			return
+		}
+	}
 }
 
 type chargeKey struct{ column, rank int }
@@ -184,6 +239,7 @@ func (j *jsonCharges) read(cells [][]byte) (int64, error) {
 	j.scan.reset(line)
 	j.cells, j.refuse, j.line = cells, nil, j.lines.line
 	clear(j.given)
+	j.other = j.other[:0]
 	if !j.scan.members(j.member) || !j.scan.done() {
 		return 0, j.lines.refuse(line, "is no JSON object: charges are one object a line")
 	}
@@ -203,6 +259,9 @@ func (j *jsonCharges) member(key []byte) bool {
 		k = j.find(string(key))
 	}
 	if k.column < 0 {
+		if text := bytes.TrimSpace(v.text); j.reader.keep && v.kind != null && len(text) > 0 {
+			j.other = append(j.other, otherCell{string(key), text})
+		}
 		return true
 	}
 	cell, ok := chargeCell(v)

@@ -300,3 +300,42 @@ func FuzzChargesJSON(f *testing.F) {
 		}
 	})
 }
+
+func TestChargesTellWhatTheyHave(t *testing.T) {
+	t.Parallel()
+	const columns = "CustomerId,ChargeType,Subtotal,Total,Currency,UnitPrice,PromotionId,Discount Details,Empty\n"
+	for _, f := range []struct{ name, in, promotion, unitPrice, tax, extra string }{
+		{"a blank cell is there, and not filled", columns + "c,new,1,1,EUR,,,5 off,\n", "present", "present", "", "map[Discount Details:5 off]"},
+		{"a cell with something is filled", columns + "c,new,1,1,EUR,2,P:1,,\n", "filled", "filled", "", "map[]"},
+		{"an object has its own keys", `{"customerId":"c","chargeType":"new","subtotal":1,"totalForCustomer":1,"currency":"EUR","promotionId":"","taxTotal":0,` +
+			`"attributes":{"objectType": "x"},"note":null,"discountDetails":"5 off"}`, "present", "", "filled", `map[attributes:{"objectType": "x"} discountDetails:5 off]`},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := NewCharges(strings.NewReader(f.in), Recognise([]byte(f.in)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.KeepUnknown()
+			var c Charge
+			if refused, err := r.Next(&c); refused != nil || err != nil {
+				t.Fatal(refused, err)
+			}
+			for column, want := range map[string]string{"PromotionId": f.promotion, "unitprice": f.unitPrice, "TaxTotal": f.tax, "Nothing": ""} {
+				got := ""
+				switch i := r.Column(column); {
+				case c.Filled.Has(i):
+					got = "filled"
+				case c.Present.Has(i):
+					got = "present"
+				}
+				if got != want {
+					t.Errorf("%s is %q, want %q", column, got, want)
+				}
+			}
+			if got := fmt.Sprint(c.Extra); got != f.extra {
+				t.Errorf("extra %s, want %s", got, f.extra)
+			}
+		})
+	}
+}
