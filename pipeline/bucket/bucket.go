@@ -29,6 +29,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 )
 
 // The classes of failure that callers act upon, for errors.Is. The error itself
@@ -104,9 +105,12 @@ type Object interface {
 	Size() int64
 }
 
-// Info is what a listing tells of an object. There is no time in it: what a store
-// says about times differs from copy to copy, and nothing here depends on it.
+// Info is what a listing tells of an object.
 type Info struct {
 	Key  string
 	Size int64
+	// Modified is when the object came, by the clock of the store; zero where the
+	// store does not tell. It differs from copy to copy, so nothing that is computed
+	// may depend on it: it only keeps young leftovers from being removed.
+	Modified time.Time
 }

@@ -79,7 +79,7 @@ func (l *lister) entry(folder string, entry fs.DirEntry) (more bool, err error) 
 	if l.ctx.Err() != nil {
 		return false, l.ctx.Err()
 	}
-	return l.yield(Info{Key: key, Size: info.Size()}, nil), nil
+	return l.yield(Info{Key: key, Size: info.Size(), Modified: info.ModTime()}, nil), nil
 }
 
 // sortName puts entries into the order of the keys under them: in "a-1" and "a/b",

@@ -9,19 +9,25 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Memory is a [Bucket] that lives in the process: for tests and trials. Make one
 // with [NewMemory].
 type Memory struct {
+	// Now is the clock that dates objects. nil: they have no time. It is set before
+	// the bucket is used.
+	Now func() time.Time
+
 	mu      sync.Mutex
 	objects map[string][]byte // never modified once in here
+	dates   map[string]time.Time
 	locks   map[string]bool
 }
 
 // NewMemory returns an empty bucket.
 func NewMemory() *Memory {
-	return &Memory{objects: map[string][]byte{}, locks: map[string]bool{}}
+	return &Memory{objects: map[string][]byte{}, dates: map[string]time.Time{}, locks: map[string]bool{}}
 }
 
 // Create is [Bucket]'s.
@@ -71,7 +77,7 @@ func (m *Memory) snapshot(prefix string) []Info {
 	var infos []Info
 	for _, key := range slices.Sorted(maps.Keys(m.objects)) {
 		if strings.HasPrefix(key, prefix) {
-			infos = append(infos, Info{Key: key, Size: int64(len(m.objects[key]))})
+			infos = append(infos, Info{Key: key, Size: int64(len(m.objects[key])), Modified: m.dates[key]})
 		}
 	}
 	return infos
@@ -85,6 +91,7 @@ func (m *Memory) Delete(ctx context.Context, key string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.objects, key)
+	delete(m.dates, key)
 	return nil
 }
 
@@ -122,6 +129,9 @@ func (m *Memory) publish(key string, data []byte) error {
 		}
 	}
 	m.objects[key] = data
+	if m.Now != nil {
+		m.dates[key] = m.Now()
+	}
 	return nil
 }
 
