@@ -1,0 +1,152 @@
+package reconcile
+
+import (
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/calends/calends/pipeline/subscription"
+	"github.com/calends/calends/pricing"
+)
+
+// PolicyCount says which formula gives their Subtotals from their own
+// EffectiveUnitPrice, rate and quantity, for the lines of one charge type.
+type PolicyCount struct {
+	ChargeType string
+	Lines      int
+	// Unit, Line and Usage count the lines whose Subtotal the formula gives;
+	// most lines agree with several. OnlyUnit and OnlyLine are the evidence.
+	Unit, Line, Usage  int
+	OnlyUnit, OnlyLine int
+	// Neither counts lines that no formula gives, Unknowable those without the
+	// fields that it takes.
+	Neither, Unknowable int
+}
+
+func (a PolicyCount) merged(b PolicyCount) PolicyCount {
+	a.Lines += b.Lines
+	a.Unit += b.Unit
+	a.Line += b.Line
+	a.Usage += b.Usage
+	a.OnlyUnit += b.OnlyUnit
+	a.OnlyLine += b.OnlyLine
+	a.Neither += b.Neither
+	a.Unknowable += b.Unknowable
+	return a
+}
+
+// The formulas that are tried on a line of theirs.
+const (
+	policyUnit  = "unit"  // truncate(price x rate) x quantity
+	policyLine  = "line"  // truncate(price x rate x quantity)
+	policyUsage = "usage" // truncate(truncate(price x quantity) x rate)
+)
+
+// policy checks the arithmetic of a line of theirs.
+func (t *Tally) policy(b *Billed) {
+	count := t.policies[b.Line.ChargeType]
+	count.Lines++
+	fits, ok := obeys(b)
+	switch {
+	case !ok:
+		count.Unknowable++
+	case !fits.unit && !fits.line && !fits.usage:
+		count.Neither++
+	}
+	count.Unit += one(fits.unit)
+	count.Line += one(fits.line)
+	count.Usage += one(fits.usage)
+	count.OnlyUnit += one(fits.unit && !fits.line)
+	count.OnlyLine += one(fits.line && !fits.unit)
+	t.policies[b.Line.ChargeType] = count
+}
+
+func one(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// Policies returns the counts by charge type.
+func (t *Tally) Policies() []PolicyCount {
+	var all []PolicyCount
+	for _, kind := range slices.Sorted(maps.Keys(t.policies)) {
+		count := t.policies[kind]
+		count.ChargeType = kind
+		all = append(all, count)
+	}
+	return all
+}
+
+// Suggestion is the rounding policy that their own arithmetic speaks for.
+type Suggestion struct {
+	Policy pricing.Rounding
+	// For and Against count the lines that decide: those that one of unit and
+	// line gives and the other does not.
+	For, Against int
+}
+
+// Suggest weighs the licence lines. ok is false when no line decides.
+func (t *Tally) Suggest() (s Suggestion, ok bool) {
+	for _, p := range []pricing.Rounding{pricing.Documented, pricing.Unit, pricing.WholeLine} {
+		this := Suggestion{Policy: p}
+		for kind, count := range t.policies {
+			if p.PerUnit(isSeatPair(kind)) {
+				this.For, this.Against = this.For+count.OnlyUnit, this.Against+count.OnlyLine
+			} else {
+				this.For, this.Against = this.For+count.OnlyLine, this.Against+count.OnlyUnit
+			}
+		}
+		if this.For > s.For || this.For+this.Against > 0 && !ok {
+			s, ok = this, true
+		}
+	}
+	return s, ok
+}
+
+func isSeatPair(chargeType string) bool {
+	return strings.EqualFold(chargeType, subscription.AddQuantity) || strings.EqualFold(chargeType, subscription.RemoveQuantity)
+}
+
+// fit says which formulas give an amount.
+type fit struct{ unit, line, usage bool }
+
+// obeys checks a line's Subtotal against its own price, rate and quantity. ok
+// is false when the file does not have them.
+func obeys(b *Billed) (fit, bool) {
+	l := b.Line
+	digits, known := pricing.MinorDigits(l.Currency)
+	if !known || b.Lacks.Has(FieldEffectiveUnitPrice) || b.Lacks.Has(FieldExchangeRate) && l.PricingCurrency != l.Currency && !b.Lacks.Has(FieldPricingCurrency) {
+		return fit{}, false
+	}
+	price := newSpan(l.EffectiveUnitPrice)
+	rate := rational(rateOf(b))
+	quantity := rational(billable(b).Abs())
+	want := new(big.Int).SetInt64(l.Subtotal)
+	want.Abs(want)
+	return fit{
+		unit:  price.times(rate).perUnit(quantity, digits).has(want),
+		line:  price.times(rate).times(quantity).truncated(digits).has(want),
+		usage: price.times(quantity).truncatedTo(digits).times(rate).truncated(digits).has(want),
+	}, true
+}
+
+// billable is the quantity that was charged for.
+func billable(b *Billed) decimal.Decimal {
+	if b.Lacks.Has(FieldBillableQuantity) || b.Line.BillableQuantity.IsZero() {
+		return b.Line.Quantity
+	}
+	return b.Line.BillableQuantity
+}
+
+// rateOf is the exchange rate, 1 where the file has none.
+func rateOf(b *Billed) decimal.Decimal {
+	if b.Lacks.Has(FieldExchangeRate) || b.Line.ExchangeRate.IsZero() {
+		return decimal.NewFromInt(1)
+	}
+	return b.Line.ExchangeRate
+}
