@@ -29,6 +29,7 @@ const parquetMagic = "PAR1"
 // rows and hash every value of every column again.
 type parquetFile struct {
 	w      io.Writer
+	root   string // the name of the schema
 	offset int64
 	groups []format.RowGroup
 	codec  zstd.Codec
@@ -38,7 +39,7 @@ type parquetFile struct {
 }
 
 func newParquetFile(w io.Writer) *parquetFile {
-	return &parquetFile{w: w, codec: zstd.Codec{Level: zstd.SpeedFastest, Concurrency: 1}}
+	return &parquetFile{w: w, root: "reconciliation", codec: zstd.Codec{Level: zstd.SpeedFastest, Concurrency: 1}}
 }
 
 // write starts the file with its magic, so that nothing is written before the
@@ -183,7 +184,7 @@ func (f *parquetFile) close(columns []parquetColumn) error {
 		CreatedBy: createdBy,
 		RowGroups: f.groups,
 		Schema: []format.SchemaElement{{
-			Name:        "reconciliation",
+			Name:        f.root,
 			NumChildren: thrift.New(int32(len(columns))),
 		}},
 	}
