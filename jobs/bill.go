@@ -59,14 +59,13 @@ func (e Env) Bill(ctx context.Context, month pricing.Month, dryRun bool) (result
 	if err := e.notEmpty(ctx, "bill "+month.String()); err != nil {
 		return BillResult{}, err
 	}
-	job := func() (err error) {
+	if dryRun {
+		return e.bill(ctx, month, dryRun)
+	}
+	err = e.locked(ctx, "bill "+month.String(), func(ctx context.Context, e Env) (err error) {
 		result, err = e.bill(ctx, month, dryRun)
 		return err
-	}
-	if dryRun {
-		return result, job()
-	}
-	err = e.locked(ctx, job)
+	})
 	return result, err
 }
 

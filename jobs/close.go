@@ -17,7 +17,7 @@ func (e Env) Close(ctx context.Context, month pricing.Month, accept string) (res
 	if err := e.notEmpty(ctx, "close "+month.String()); err != nil {
 		return BillResult{}, err
 	}
-	err = e.locked(ctx, func() error {
+	err = e.locked(ctx, "close "+month.String(), func(ctx context.Context, e Env) error {
 		at, err := e.snapshot(ctx)
 		if err != nil {
 			return err

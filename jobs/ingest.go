@@ -78,7 +78,7 @@ const runSize = 100_000
 // Ingest takes files into the ledger. Each becomes visible on its own, whole;
 // a file that the ledger has already changes nothing.
 func (e Env) Ingest(ctx context.Context, plan IngestPlan) (result IngestResult, err error) {
-	err = e.locked(ctx, func() error {
+	err = e.locked(ctx, "ingest", func(ctx context.Context, e Env) error {
 		at, err := e.snapshot(ctx)
 		if err != nil {
 			return err
@@ -267,6 +267,9 @@ func (i *ingestion) member(ctx context.Context, m *intake.Member) (FileResult, e
 		f.Reason = "no record could be taken"
 		f.Refused = in.Refused
 		return f, nil
+	}
+	if err := i.env.mayPublish(ctx); err != nil {
+		return f, err
 	}
 	if err := i.env.ledger().Append(ctx, in); err != nil {
 		return f, err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/ledger"
@@ -31,6 +32,14 @@ type Env struct {
 	// It is called from one goroutine at a time. nil: nobody watches.
 	Progress func(stage string, done, total int64)
 	Log      *slog.Logger
+	// Waiting is told that a job waits to see whether the holder of the lock is still
+	// alive, and for how long at most. nil: nobody wants to know.
+	Waiting func(holder bucket.Holder, most time.Duration)
+	// LockTTL is how long this run may show no sign of life before another takes
+	// over. 0: [bucket.DefaultTTL]. A folder's lock needs none.
+	LockTTL time.Duration
+
+	lock bucket.Lock // while a job holds it
 }
 
 // The classes of failure that callers act upon.
@@ -64,14 +73,36 @@ func (e Env) notEmpty(ctx context.Context, job string) error {
 	return err
 }
 
-// locked runs a job that writes, while no other does.
-func (e Env) locked(ctx context.Context, job func() error) (err error) {
-	unlock, err := e.Bucket.Lock(ctx, writeLock)
+// locked runs a job that writes, while no other does. The job works with the
+// context and the Env that it is given: the one ends when the lock is lost, the
+// other knows the lock.
+func (e Env) locked(ctx context.Context, run string, job func(ctx context.Context, e Env) error) (err error) {
+	held, err := e.Bucket.Lock(ctx, bucket.Claim{Name: writeLock, Run: run, TTL: e.LockTTL, Waiting: e.Waiting, Now: time.Now})
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", run, err)
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	return job()
+	defer func() { err = errors.Join(err, held.Unlock()) }()
+	e.lock = held
+	err = job(held.Context(), e)
+	if lost := context.Cause(held.Context()); err != nil && errors.Is(lost, bucket.ErrLost) {
+		// Whatever the job says, it says because its context has ended.
+		return fmt.Errorf("%s: %w", run, lost)
+	}
+	return err
+}
+
+// mayPublish is asked right before each write that makes something count: an
+// input's JSON, a revision's manifest. A run that was paused, and another has taken
+// over meanwhile, ends here.
+//
+// What remains is a write that is on its way while the lock is lost. It is then
+// create-if-absent that decides: of two runs one has the key, and the other, unless
+// it wanted to write the same bytes, is told of a conflict.
+func (e Env) mayPublish(ctx context.Context) error {
+	if e.lock == nil {
+		return errors.New("publish without the lock")
+	}
+	return e.lock.Check(ctx)
 }
 
 // snapshot is the ledger as a job found it.

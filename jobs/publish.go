@@ -167,6 +167,9 @@ func (p *publication) write(ctx context.Context) error {
 		}
 		p.manifest.Locks = append(p.manifest.Locks, locks)
 	}
+	if err := p.env.mayPublish(ctx); err != nil {
+		return err
+	}
 	return p.env.ledger().PutManifest(ctx, p.computed.month, p.manifest)
 }
 

@@ -139,15 +139,15 @@ var locks sync.Map
 func holdLock(ts *testscript.TestScript, _ bool, args []string) {
 	b, err := bucket.Open(ts.MkAbs(args[0]))
 	ts.Check(err)
-	unlock, err := b.Lock(context.Background(), "write")
+	held, err := b.Lock(context.Background(), bucket.Claim{Name: "write", Run: "a test"})
 	ts.Check(err)
-	locks.Store(ts.Name(), unlock)
+	locks.Store(ts.Name(), held)
 }
 
 func releaseLock(ts *testscript.TestScript, _ bool, _ []string) {
-	unlock, ok := locks.LoadAndDelete(ts.Name())
+	held, ok := locks.LoadAndDelete(ts.Name())
 	if !ok {
 		ts.Fatalf("no lock is held")
 	}
-	ts.Check(unlock.(func() error)())
+	ts.Check(held.(bucket.Lock).Unlock())
 }

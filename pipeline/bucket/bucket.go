@@ -43,8 +43,6 @@ var (
 	// ErrConflict: what is stored contradicts what was to be stored. Running
 	// again does not help; somebody has to look.
 	ErrConflict = errors.New("conflict with a stored object")
-	// ErrLocked: somebody else holds the lock.
-	ErrLocked = errors.New("locked by another run")
 	// ErrInvalidKey: the key breaks the rules of the package comment.
 	ErrInvalidKey = errors.New("invalid key")
 )
@@ -71,11 +69,12 @@ type Bucket interface {
 	// deletion can be repeated. Errors: ErrInvalidKey.
 	Delete(ctx context.Context, key string) error
 
-	// Lock takes the named lock, without waiting. It keeps two runs from doing the
-	// same work; what keeps the data right even without it is create-if-absent.
-	// A process that dies loses its locks. The lock ends with unlock, which may be
-	// called twice. Any short text is a name. Errors: ErrLocked.
-	Lock(ctx context.Context, name string) (unlock func() error, err error)
+	// Lock takes the lock that the claim names. It keeps two runs from doing the same
+	// work; what keeps the data right even without it is create-if-absent. A process
+	// that dies loses its locks: at once where the kernel tells, else when it has been
+	// silent for its TTL. Lock waits only to find out about that: as soon as a holder
+	// shows a sign of life it gives up. Errors: ErrLocked.
+	Lock(ctx context.Context, claim Claim) (Lock, error)
 }
 
 // A Writer takes the bytes of one new object. It ends with Commit or Abort, and

@@ -126,7 +126,7 @@ func TestHolder(t *testing.T) {
 		t.Skip("only runs as a child of TestDiskAfterAKill")
 	}
 	b := newDisk(t, folder)
-	if _, err := b.Lock(t.Context(), "ledger"); err != nil {
+	if _, err := b.Lock(t.Context(), bucket.Claim{Name: "ledger"}); err != nil {
 		t.Fatal(err)
 	}
 	w, err := b.Create(t.Context(), "half")
@@ -146,7 +146,7 @@ func TestDiskAfterAKill(t *testing.T) {
 	b := newDisk(t, folder)
 	child := startHolder(t, folder)
 
-	_, err := b.Lock(t.Context(), "ledger")
+	_, err := b.Lock(t.Context(), bucket.Claim{Name: "ledger"})
 	if !errors.Is(err, bucket.ErrLocked) || !strings.Contains(err.Error(), fmt.Sprintf("process %d", child.Process.Pid)) {
 		t.Errorf("Lock while process %d holds it = %v, want ErrLocked naming it", child.Process.Pid, err)
 	}
@@ -192,11 +192,11 @@ func startHolder(t *testing.T, folder string) *exec.Cmd {
 
 func takeAndRelease(t *testing.T, b bucket.Bucket, name string) {
 	t.Helper()
-	unlock, err := b.Lock(t.Context(), name)
+	held, err := b.Lock(t.Context(), bucket.Claim{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unlock(); err != nil {
+	if err := held.Unlock(); err != nil {
 		t.Error(err)
 	}
 }

@@ -22,12 +22,12 @@ type Memory struct {
 	mu      sync.Mutex
 	objects map[string][]byte // never modified once in here
 	dates   map[string]time.Time
-	locks   map[string]bool
+	locks   map[string]Holder
 }
 
 // NewMemory returns an empty bucket.
 func NewMemory() *Memory {
-	return &Memory{objects: map[string][]byte{}, dates: map[string]time.Time{}, locks: map[string]bool{}}
+	return &Memory{objects: map[string][]byte{}, dates: map[string]time.Time{}, locks: map[string]Holder{}}
 }
 
 // Create is [Bucket]'s.
@@ -95,21 +95,22 @@ func (m *Memory) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// Lock is [Bucket]'s.
-func (m *Memory) Lock(ctx context.Context, name string) (unlock func() error, err error) {
+// Lock is [Bucket]'s. A holder in the same process is known to be there, so nobody
+// waits for it and nobody takes over.
+func (m *Memory) Lock(ctx context.Context, claim Claim) (Lock, error) {
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("lock %q: %w", name, ctx.Err())
+		return nil, fmt.Errorf("lock %q: %w", claim.Name, ctx.Err())
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.locks[name] {
-		return nil, fmt.Errorf("lock %q: %w", name, ErrLocked)
+	if holder, taken := m.locks[claim.Name]; taken {
+		return nil, &LockedError{Name: claim.Name, Holder: holder}
 	}
-	m.locks[name] = true
-	return sync.OnceValue(func() error {
+	m.locks[claim.Name] = thisProcess(claim.withDefaults())
+	return newHeld(ctx, claim.Name, func() error { return nil }, func() error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		delete(m.locks, name)
+		delete(m.locks, claim.Name)
 		return nil
 	}), nil
 }

@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/calends/calends/pipeline/bucket"
 )
@@ -44,6 +46,9 @@ func Run(t *testing.T, fresh func(t *testing.T) (one, two bucket.Bucket)) {
 		{"deletion can be repeated", testDelete},
 		{"deletion and creation side by side", testDeleteRace},
 		{"a lock excludes until it is unlocked", testLock},
+		{"who is kept out learns who holds the lock", testLockNamesHolder},
+		{"a lock is checked as long as it is held", testLockLife},
+		{"a lock is unlocked by who was stopped", testUnlockAfterStop},
 		{"of concurrent lockers one wins", testOneLocker},
 		{"a done context stops everything", testContext},
 		{"the same bytes again are no conflict", testPutSame},
@@ -377,40 +382,110 @@ func testDeleteRace(t *testing.T, one, two bucket.Bucket) {
 }
 
 func testLock(t *testing.T, one, two bucket.Bucket) {
-	unlock := lock(t, one, "month=2026-10")
+	held := lock(t, one, "month=2026-10")
 	for _, b := range []bucket.Bucket{one, two} {
-		_, err := b.Lock(t.Context(), "month=2026-10")
+		_, err := b.Lock(t.Context(), bucket.Claim{Name: "month=2026-10"})
 		wantError(t, err, bucket.ErrLocked, "month=2026-10")
 	}
-	unlockOther := lock(t, two, "../another: name/")
+	other := lock(t, two, "../another: name/")
 	put(t, two, "a", "a lock hinders nobody from writing")
 	wantKeys(t, two, "", "a")
 
 	for range 2 {
-		if err := unlock(); err != nil {
-			t.Errorf("unlock: %v", err)
+		if err := held.Unlock(); err != nil {
+			t.Errorf("Unlock: %v", err)
 		}
 	}
 	again := lock(t, two, "month=2026-10")
-	if err := unlock(); err != nil {
-		t.Errorf("unlock: %v", err)
+	if err := held.Unlock(); err != nil {
+		t.Errorf("Unlock: %v", err)
 	}
-	_, err := one.Lock(t.Context(), "month=2026-10")
+	_, err := one.Lock(t.Context(), bucket.Claim{Name: "month=2026-10"})
 	wantError(t, err, bucket.ErrLocked, "month=2026-10")
-	if err := errors.Join(again(), unlockOther()); err != nil {
-		t.Errorf("unlock: %v", err)
+	if err := errors.Join(again.Unlock(), other.Unlock()); err != nil {
+		t.Errorf("Unlock: %v", err)
+	}
+	wantKeys(t, one, "", "a")
+}
+
+func testLockNamesHolder(t *testing.T, one, two bucket.Bucket) {
+	held, err := one.Lock(t.Context(), bucket.Claim{Name: "write", Run: "close 2026-10"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = two.Lock(t.Context(), bucket.Claim{Name: "write", Run: "bill 2026-11"})
+	wantError(t, err, bucket.ErrLocked, "write")
+	if want := fmt.Sprintf("close 2026-10, process %d on ", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Lock = %v, want the holder: %s", err, want)
+	}
+	var locked *bucket.LockedError
+	if !errors.As(err, &locked) || time.Since(locked.Holder.Since).Abs() > time.Hour {
+		t.Errorf("Lock = %#v, want a LockedError with the time of the claim", err)
+	}
+	if err := held.Unlock(); err != nil {
+		t.Errorf("Unlock: %v", err)
+	}
+}
+
+func testLockLife(t *testing.T, one, two bucket.Bucket) {
+	held := lock(t, one, "write")
+	for range 2 {
+		if err := held.Check(t.Context()); err != nil {
+			t.Errorf("Check of a held lock = %v", err)
+		}
+	}
+	if err := held.Context().Err(); err != nil {
+		t.Errorf("the context of a held lock: %v", err)
+	}
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantError(t, held.Check(done), context.Canceled, "write")
+
+	if err := held.Unlock(); err != nil {
+		t.Errorf("Unlock: %v", err)
+	}
+	if held.Context().Err() == nil {
+		t.Error("the context outlives the lock")
+	}
+	next := lock(t, two, "write")
+	if err := held.Check(t.Context()); err == nil {
+		t.Error("Check of an unlocked lock succeeds")
+	}
+	if err := next.Check(t.Context()); err != nil {
+		t.Errorf("Check of the next holder = %v", err)
+	}
+	if err := next.Unlock(); err != nil {
+		t.Errorf("Unlock: %v", err)
+	}
+}
+
+func testUnlockAfterStop(t *testing.T, one, two bucket.Bucket) {
+	ctx, stop := context.WithCancel(t.Context())
+	held, err := one.Lock(ctx, bucket.Claim{Name: "write"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if err := held.Context().Err(); !errors.Is(err, context.Canceled) {
+		t.Errorf("the lock's context after its parent was stopped: %v", err)
+	}
+	if err := held.Unlock(); err != nil {
+		t.Errorf("Unlock: %v", err)
+	}
+	if err := lock(t, two, "write").Unlock(); err != nil {
+		t.Errorf("Unlock: %v", err)
 	}
 }
 
 func testOneLocker(t *testing.T, one, two bucket.Bucket) {
-	const lockers, rounds = 8, 20
+	const lockers, rounds = 8, 5
 	var inside, entered atomic.Int32
 	var group sync.WaitGroup
 	for i := range lockers {
 		b := []bucket.Bucket{one, two}[i%2]
 		group.Go(func() {
 			for range rounds {
-				unlock, err := b.Lock(t.Context(), "")
+				held, err := b.Lock(t.Context(), bucket.Claim{})
 				if errors.Is(err, bucket.ErrLocked) {
 					continue
 				}
@@ -422,8 +497,11 @@ func testOneLocker(t *testing.T, one, two bucket.Bucket) {
 					t.Error("two hold the lock at once")
 				}
 				entered.Add(1)
+				if err := held.Check(t.Context()); err != nil {
+					t.Error(err)
+				}
 				inside.Add(-1)
-				if err := unlock(); err != nil {
+				if err := held.Unlock(); err != nil {
 					t.Error(err)
 				}
 			}
@@ -455,12 +533,12 @@ func testContext(t *testing.T, one, _ bucket.Bucket) {
 	_, err = list(ctx, one, "the")
 	wantError(t, err, context.Canceled, "the")
 	wantError(t, one.Delete(ctx, "there"), context.Canceled, "there")
-	_, err = one.Lock(ctx, "name")
+	_, err = one.Lock(ctx, bucket.Claim{Name: "name"})
 	wantError(t, err, context.Canceled, "name")
 
 	wantKeys(t, one, "", "there")
-	if err := lock(t, one, "name")(); err != nil {
-		t.Errorf("unlock: %v", err)
+	if err := lock(t, one, "name").Unlock(); err != nil {
+		t.Errorf("Unlock: %v", err)
 	}
 }
 
@@ -517,13 +595,13 @@ func remove(t *testing.T, b bucket.Bucket, key string) {
 	}
 }
 
-func lock(t *testing.T, b bucket.Bucket, name string) (unlock func() error) {
+func lock(t *testing.T, b bucket.Bucket, name string) bucket.Lock {
 	t.Helper()
-	unlock, err := b.Lock(t.Context(), name)
+	held, err := b.Lock(t.Context(), bucket.Claim{Name: name})
 	if err != nil {
 		t.Fatalf("Lock: %v", err)
 	}
-	return unlock
+	return held
 }
 
 func list(ctx context.Context, b bucket.Bucket, prefix string) ([]string, error) {
