@@ -1,9 +1,14 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/invoice"
@@ -13,31 +18,28 @@ import (
 
 // VerifyPlan says how much to prove.
 type VerifyPlan struct {
-	// Quick skips what takes long: computing closed months again.
+	// Quick looks at names and sizes only: nothing is hashed, added up or computed.
 	Quick bool
+	// SkipProof does not compute closed months again.
+	SkipProof bool
 }
 
 // VerifyResult says what was read and what is wrong.
 type VerifyResult struct {
 	Inputs    int `json:"inputs"`
 	Revisions int `json:"revisions"`
-	Objects   int `json:"objects"` // that inputs and manifests name, each hashed
+	Objects   int `json:"objects"` // that inputs and manifests name, each hashed unless it was quick
 	Invoices  int `json:"invoices"`
 	Lines     int `json:"lines"`
 	// Proved are the closed months that came out the same again.
-	Proved   []string  `json:"proved"`
+	Proved []string `json:"proved"`
+	// Findings are the faults, of severity error.
 	Findings []Finding `json:"findings"`
+	// Notices are what is no fault and worth knowing: warnings, then infos.
+	Notices []Finding `json:"notices"`
 	// Leftovers are objects that nothing names, as an interrupted run leaves
 	// them. They do no harm: no reader sees them.
 	Leftovers []string `json:"leftovers"`
-}
-
-// Finding is one thing that is not as it should be.
-type Finding struct {
-	Object   string `json:"object"` // its key in the bucket, or the month
-	What     string `json:"what"`
-	Expected string `json:"expected,omitempty"`
-	Found    string `json:"found"`
 }
 
 // Verify reads everything in the bucket again and proves that it belongs
@@ -53,195 +55,348 @@ type Finding struct {
 //   - Closed months follow each other, nothing follows a closed revision, and its
 //     invoices are numbered without a gap in the order of the partners.
 //   - A closed month comes out the same when it is computed again.
+//   - What nothing names is told apart: the rest of an interrupted run, a file of
+//     somebody else, what a repair has set aside.
 func (e Env) Verify(ctx context.Context, plan VerifyPlan) (VerifyResult, error) {
-	v := verification{env: e, named: make(map[string]bool),
-		result: VerifyResult{Proved: []string{}, Findings: []Finding{}, Leftovers: []string{}}}
-	objects, err := v.list(ctx) // before the rest: what is written meanwhile is no leftover
-	if err != nil {
-		return v.result, err
+	v, err := e.verify(ctx, plan)
+	return v.result, err
+}
+
+func (e Env) verify(ctx context.Context, plan VerifyPlan) (*verification, error) {
+	v := &verification{env: e, plan: plan, listed: make(map[string]bucket.Info), named: make(map[string]*claim),
+		result: VerifyResult{Proved: []string{}, Findings: []Finding{}, Notices: []Finding{}, Leftovers: []string{}}}
+	if err := v.list(ctx); err != nil { // before the rest: what is written meanwhile is no leftover
+		return v, err
 	}
-	if len(objects) == 0 {
-		return v.result, snapshot{}.something("verify")
+	if len(v.keys) == 0 {
+		return v, snapshot{}.something("verify")
 	}
-	if err := v.inputs(ctx); err != nil {
-		return v.result, err
+	if err := v.records(ctx); err != nil {
+		return v, err
 	}
-	if err := v.revisions(ctx); err != nil {
-		return v.result, err
-	}
+	v.parallel(ctx, "verify objects", len(v.claims), func(ctx context.Context, i int) (n notes) {
+		v.check(ctx, v.claims[i], &n)
+		return n
+	})
+	v.result.Objects = len(v.claims)
 	v.books()
-	for i, m := range v.months {
-		e.progress("verify sums", int64(i), int64(len(v.months)))
-		v.month(ctx, m)
-	}
-	e.progress("verify sums", int64(len(v.months)), int64(len(v.months)))
 	if !plan.Quick {
+		v.sums(ctx)
+	}
+	if !plan.Quick && !plan.SkipProof {
 		v.recompute(ctx)
 	}
-	for _, key := range objects {
-		if !v.named[key] {
-			v.result.Leftovers = append(v.result.Leftovers, key)
-		}
+	if err := v.strays(ctx); err != nil {
+		return v, err
 	}
-	return v.result, ctx.Err()
+	v.result.Findings, v.result.Notices = v.notes.split()
+	return v, ctx.Err()
 }
 
 // verification is one run of Verify.
 type verification struct {
 	env    Env
+	plan   VerifyPlan
 	result VerifyResult
-	named  map[string]bool // keys that inputs and manifests account for
-	known  []ledger.Input
-	months []ledger.Month
+	notes  notes
+
+	keys   []string // of the bucket, in order
+	listed map[string]bucket.Info
+	// named has what inputs and manifests account for: nil for their own records,
+	// else what they say of it.
+	named  map[string]*claim
+	claims []*claim
+
+	known     []ledger.Input
+	revisions []revision // of all readable manifests, by month and number
+	months    []ledger.Month
+	// unread counts inputs and manifests of which nobody knows what they name.
+	unread int
+}
+
+// revision is one manifest.
+type revision struct {
+	key      string
+	month    pricing.Month
+	manifest ledger.Manifest
+}
+
+// claim is what a record says of an object.
+type claim struct {
+	key    string
+	size   int64
+	sha256 string
+	// records is how many rows an object of the ledger has; a file of a revision
+	// does not say.
+	records int64
+	data    bool
+	// inputs are those that name it, revision the key of the manifest that does.
+	inputs   []ledger.Input
+	revision *revision
 }
 
 // wrong enters a finding.
-func (v *verification) wrong(object, what, expected, found string) {
-	v.result.Findings = append(v.result.Findings, Finding{object, what, expected, found})
+func (v *verification) wrong(kind FindingKind, object, what, expected, found string) {
+	v.notes.add(kind, object, what, expected, found)
 }
 
-// unreadable enters an object that cannot be read, unless the run was stopped
-// or the object is known to be missing.
-func (v *verification) unreadable(object string, err error) {
-	if errors.Is(err, context.Canceled) || errors.Is(err, bucket.ErrNotExist) && v.named[object] {
-		return
+// parallel runs jobs on all workers. Their findings are entered in the order of
+// the jobs, whoever was first.
+func (v *verification) parallel(ctx context.Context, stage string, jobs int, job func(context.Context, int) notes) {
+	found := make([]notes, jobs)
+	var group errgroup.Group
+	group.SetLimit(max(1, v.env.Workers))
+	var watched sync.Mutex
+	done := int64(0)
+	for i := range jobs {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return nil
+			}
+			found[i] = job(ctx, i)
+			watched.Lock()
+			defer watched.Unlock()
+			done++
+			v.env.progress(stage, done, int64(jobs))
+			return nil
+		})
 	}
-	v.wrong(object, "content", "", err.Error())
+	_ = group.Wait() // jobs have findings, no errors
+	for _, n := range found {
+		v.notes = append(v.notes, n...)
+	}
 }
 
-func (v *verification) list(ctx context.Context) (keys []string, err error) {
+func (v *verification) list(ctx context.Context) error {
 	for info, err := range v.env.Bucket.List(ctx, "") {
-		if err != nil {
-			return nil, fmt.Errorf("verify: %w", err)
-		}
-		keys = append(keys, info.Key)
-	}
-	return keys, nil
-}
-
-// inputs checks every input and the data that it names.
-func (v *verification) inputs(ctx context.Context) error {
-	for found, err := range v.env.ledger().AuditInputs(ctx) {
 		if err != nil {
 			return fmt.Errorf("verify: %w", err)
 		}
-		v.named[found.Key] = true
-		v.result.Inputs++
-		v.env.progress("verify inputs", int64(v.result.Inputs), 0)
-		in := found.Value
-		switch want := int64(v.result.Inputs); {
-		case found.Err != nil:
-			v.unreadable(found.Key, found.Err)
-			continue
-		case in.Number != want:
-			v.wrong(found.Key, "number of the input: one before it is missing", count(want), count(in.Number))
-			v.result.Inputs = int(in.Number)
-		}
-		v.known = append(v.known, in)
-		v.inputObjects(ctx, found.Key, in)
+		v.keys = append(v.keys, info.Key)
+		v.listed[info.Key] = info
+		v.env.progress("verify list", int64(len(v.keys)), 0)
 	}
 	return nil
 }
 
-func (v *verification) inputObjects(ctx context.Context, key string, in ledger.Input) {
+// records reads all inputs and manifests and notes what they name.
+func (v *verification) records(ctx context.Context) error {
+	old := make(map[string]int)
+	oldest := make(map[string]string)
+	layout := func(what, key string, recorded int) {
+		if ledger.LayoutOf(recorded) < ledger.Layout {
+			old[what]++
+			oldest[what] = cmp.Or(oldest[what], key)
+		}
+	}
+	if err := v.inputs(ctx, layout); err != nil {
+		return err
+	}
+	if err := v.manifests(ctx, layout); err != nil {
+		return err
+	}
+	for _, what := range []string{"input", "manifest"} {
+		if n := old[what]; n > 0 {
+			v.wrong(OldLayout, oldest[what], "layout of "+plural(n, what), count(ledger.Layout)+", which is written today", "an earlier one")
+		}
+	}
+	return ctx.Err()
+}
+
+// inputs reads every input and notes the data that it names.
+func (v *verification) inputs(ctx context.Context, layout func(what, key string, recorded int)) error {
+	next := int64(1)
+	for found, err := range v.env.ledger().AuditInputs(ctx, v.env.Workers) {
+		if err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+		if ledger.KindOfKey(found.Key) != ledger.InputKey {
+			v.named[found.Key] = nil
+			v.notes.add(ForeignFile, found.Key, "key", "none among the inputs", "a file that is no input")
+			f := &v.notes[len(v.notes)-1]
+			f.Severity, f.Advice = SeverityError, "no command works until it is gone: calends repair moves it aside"
+			continue
+		}
+		v.named[found.Key] = nil
+		v.result.Inputs++
+		v.env.progress("verify inputs", int64(v.result.Inputs), 0)
+		if found.Err != nil {
+			v.unreadableRecord(found.Key, found.Err)
+			next++
+			continue
+		}
+		in := found.Value
+		if in.Number != next {
+			v.wrong(InputGap, found.Key, "number of the input: one before it is missing", count(next), count(in.Number))
+		}
+		next = in.Number + 1
+		layout("input", found.Key, in.Layout)
+		v.known = append(v.known, in)
+		v.inputObjects(found.Key, in)
+	}
+	return ctx.Err()
+}
+
+// unreadableRecord enters an input or manifest that cannot be used.
+func (v *verification) unreadableRecord(key string, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	v.unread++
+	kind := UnreadableRecord
+	if errors.Is(err, ledger.ErrNewer) {
+		kind = NewerLayout
+	}
+	v.wrong(kind, key, "content", "", err.Error())
+}
+
+func (v *verification) inputObjects(key string, in ledger.Input) {
 	records := int64(0)
-	for _, o := range in.Objects {
+	for _, o := range in.DataObjects() {
 		records += o.Records
-		v.data(ctx, o)
+		c := v.claim(claim{key: o.Key, size: o.Size, sha256: o.SHA256, records: o.Records, data: true})
+		c.inputs = append(c.inputs, in)
 	}
 	// A price sheet also has rows that are no licence prices.
 	if in.Kind != ledger.Prices && in.Kind != ledger.Software && records != in.Records {
-		v.wrong(key, "records of its objects", count(in.Records), count(records))
+		v.wrong(WrongCount, key, "records of its objects", count(in.Records), count(records))
 	}
 }
 
-// data checks an object of the ledger: its bytes, and how many records it has.
-func (v *verification) data(ctx context.Context, o ledger.Object) {
-	if !v.object(ctx, o.Key, o.Size, o.SHA256) {
-		return
+// claim notes an object. Two inputs of the same content share their data.
+func (v *verification) claim(c claim) *claim {
+	if known := v.named[c.key]; known != nil {
+		return known
 	}
-	rows, isParquet, err := v.env.ledger().CountRecords(ctx, o)
-	if !isParquet {
-		err = v.env.readLines(ctx, o.Key, func(*invoice.Line) { rows++ })
-	}
-	if err != nil {
-		v.unreadable(o.Key, err)
-		return
-	}
-	if rows != o.Records {
-		v.wrong(o.Key, "records", count(o.Records), count(rows))
-	}
+	v.named[c.key] = &c
+	v.claims = append(v.claims, &c)
+	return &c
 }
 
-// object checks that an object is there with the size and hash that are
-// recorded of it. It reports whether it can be read.
-func (v *verification) object(ctx context.Context, key string, size int64, sha256 string) bool {
-	if v.named[key] {
-		return true // two inputs of the same content share their data
+// check proves that an object is there with the size and hash that are recorded
+// of it, and with as many records.
+func (v *verification) check(ctx context.Context, c *claim, n *notes) {
+	if v.plan.Quick {
+		v.checkSize(ctx, c, n)
+		return
 	}
-	v.named[key] = true
-	v.result.Objects++
-	found, sum, err := hashObject(ctx, v.env.Bucket, key)
+	size, sum, err := hashObject(ctx, v.env.Bucket, c.key)
 	switch {
 	case errors.Is(err, bucket.ErrNotExist):
-		v.wrong(key, "object", "is there", "is missing")
+		n.add(MissingObject, c.key, "object", "is there", "is missing")
+		return
 	case err != nil:
-		v.unreadable(key, err)
-	default:
-		if found != size {
-			v.wrong(key, "size", count(size), count(found))
-		}
-		if sum != sha256 {
-			v.wrong(key, "sha256", sha256, sum)
-		}
-		return true
+		n.unreadable(c.key, err)
+		return
 	}
-	return false
+	if size != c.size {
+		n.add(WrongSize, c.key, "size", count(c.size), count(size))
+	}
+	if sum != c.sha256 {
+		n.add(WrongHash, c.key, "sha256", c.sha256, sum)
+	}
+	if !c.data || sum != c.sha256 {
+		return
+	}
+	rows, err := v.rows(ctx, c)
+	if err != nil {
+		n.unreadable(c.key, err)
+	} else if rows != c.records {
+		n.add(WrongCount, c.key, "records", count(c.records), count(rows))
+	}
 }
 
-// revisions checks the files of every revision and finds the current ones.
-func (v *verification) revisions(ctx context.Context) error {
-	for found, err := range v.env.ledger().AuditRevisions(ctx) {
+func (v *verification) rows(ctx context.Context, c *claim) (int64, error) {
+	rows, isParquet, err := v.env.ledger().CountRecords(ctx, ledger.Object{Key: c.key})
+	if !isParquet {
+		err = v.env.readLines(ctx, c.key, func(*invoice.Line) { rows++ })
+	}
+	return rows, err
+}
+
+// checkSize goes by the listing. What came after it is asked for by itself.
+func (v *verification) checkSize(ctx context.Context, c *claim, n *notes) {
+	size := v.listed[c.key].Size
+	if _, ok := v.listed[c.key]; !ok {
+		object, err := v.env.Bucket.Open(ctx, c.key)
+		if errors.Is(err, bucket.ErrNotExist) {
+			n.add(MissingObject, c.key, "object", "is there", "is missing")
+			return
+		}
+		if err != nil {
+			n.unreadable(c.key, err)
+			return
+		}
+		size = object.Size()
+		if err := object.Close(); err != nil {
+			n.unreadable(c.key, err)
+		}
+	}
+	if size != c.size {
+		n.add(WrongSize, c.key, "size", count(c.size), count(size))
+	}
+}
+
+// manifests reads every revision and finds the current ones.
+func (v *verification) manifests(ctx context.Context, layout func(what, key string, recorded int)) error {
+	for found, err := range v.env.ledger().AuditRevisions(ctx, v.env.Workers) {
 		if err != nil {
 			return fmt.Errorf("verify: %w", err)
 		}
-		v.named[found.Key] = true
+		v.named[found.Key] = nil
 		v.result.Revisions++
 		v.env.progress("verify revisions", int64(v.result.Revisions), 0)
 		if found.Err != nil {
-			v.unreadable(found.Key, found.Err)
+			v.unreadableRecord(found.Key, found.Err)
 			continue
 		}
+		layout("manifest", found.Key, found.Value.Layout)
 		month, _, _ := ledger.RevisionOf(found.Key)
-		m := found.Value
-		v.revision(ctx, found.Key, month, m)
-		if n := len(v.months); n > 0 && v.months[n-1].Month == month {
+		v.revisions = append(v.revisions, revision{found.Key, month, found.Value})
+	}
+	slices.SortStableFunc(v.revisions, func(a, b revision) int {
+		return cmp.Or(cmp.Compare(a.month, b.month), cmp.Compare(a.manifest.Revision, b.manifest.Revision))
+	})
+	for i := range v.revisions {
+		r := &v.revisions[i]
+		v.manifest(r)
+		if n := len(v.months); n > 0 && v.months[n-1].Month == r.month {
 			if v.months[n-1].Current.State == ledger.Closed {
-				v.wrong(found.Key, "revision", "none after the closed one", string(m.State))
+				v.wrong(WrongBooks, r.key, "revision", "none after the closed one", string(r.manifest.State))
 			}
-			v.months[n-1].Current = m
+			v.months[n-1].Current = r.manifest
 			continue
 		}
-		v.months = append(v.months, ledger.Month{Month: month, Current: m})
+		v.months = append(v.months, ledger.Month{Month: r.month, Current: r.manifest})
 	}
-	return nil
+	return ctx.Err()
 }
 
-func (v *verification) revision(ctx context.Context, key string, month pricing.Month, m ledger.Manifest) {
-	prefix := ledger.RevisionPrefix(month, m.Revision)
+// manifest notes what a revision names.
+func (v *verification) manifest(r *revision) {
+	m := r.manifest
+	prefix := ledger.RevisionPrefix(r.month, m.Revision)
 	for _, f := range m.Files {
-		v.object(ctx, prefix+f.Path, f.Size, f.SHA256)
+		v.claim(claim{key: prefix + f.Path, size: f.Size, sha256: f.SHA256, revision: r})
 	}
-	for _, o := range m.Locks {
-		v.data(ctx, o)
-	}
-	for i, ref := range m.Inputs {
-		if i >= len(v.known) {
-			v.wrong(key, "input "+count(ref.Number), ref.SHA256, "is missing")
-			return
+	for _, o := range m.Objects() {
+		c := v.claim(claim{key: o.Key, size: o.Size, sha256: o.SHA256, records: o.Records, data: true})
+		if c.revision == nil {
+			c.revision = r
 		}
-		if in := v.known[i]; in.Number != ref.Number || in.SHA256 != ref.SHA256 || in.Kind != ref.Kind {
-			v.wrong(key, "input "+count(ref.Number), ref.SHA256, in.SHA256)
+	}
+	byNumber := make(map[int64]ledger.Input)
+	for _, in := range v.known {
+		byNumber[in.Number] = in
+	}
+	for _, ref := range m.Inputs {
+		in, ok := byNumber[ref.Number]
+		switch {
+		case !ok:
+			v.wrong(MissingInput, r.key, "input "+count(ref.Number)+" ("+ref.Name+")", ref.SHA256, "is missing")
+			return // one is enough to know
+		case in.SHA256 != ref.SHA256 || in.Kind != ref.Kind:
+			v.wrong(MissingInput, r.key, "input "+count(ref.Number), ref.SHA256, in.SHA256)
 		}
 	}
 }
@@ -255,17 +410,17 @@ func (v *verification) books() {
 			continue
 		}
 		if last != 0 && m.Month != last+1 {
-			v.wrong(m.Month.String(), "closed months follow each other", (last + 1).String(), m.Month.String())
+			v.wrong(WrongBooks, m.Month.String(), "closed months follow each other", (last + 1).String(), m.Month.String())
 		}
 		last = m.Month
 		before := ""
 		for i, inv := range m.Current.Invoices {
 			key := manifestKey(m)
 			if want := invoice.Number(m.Month, i+1); inv.Number != want {
-				v.wrong(key, "number of the invoice of partner "+inv.PartnerID, want, inv.Number)
+				v.wrong(WrongBooks, key, "number of the invoice of partner "+inv.PartnerID, want, inv.Number)
 			}
 			if inv.PartnerID <= before {
-				v.wrong(key, "order of invoices", "by PartnerId", inv.PartnerID+" after "+before)
+				v.wrong(WrongBooks, key, "order of invoices", "by PartnerId", inv.PartnerID+" after "+before)
 			}
 			before = inv.PartnerID
 		}
@@ -275,7 +430,7 @@ func (v *verification) books() {
 func (v *verification) unnumbered(m ledger.Month) {
 	for _, inv := range m.Current.Invoices {
 		if inv.Number != "" {
-			v.wrong(manifestKey(m), "number of partner "+inv.PartnerID+"'s draft", "none", inv.Number)
+			v.wrong(WrongBooks, manifestKey(m), "number of partner "+inv.PartnerID+"'s draft", "none", inv.Number)
 		}
 	}
 }
@@ -287,18 +442,19 @@ func manifestKey(m ledger.Month) string {
 // recompute bills closed months again.
 func (v *verification) recompute(ctx context.Context) {
 	for _, m := range v.months {
-		if m.Current.State != ledger.Closed {
+		if m.Current.State != ledger.Closed || ctx.Err() != nil {
 			continue
 		}
 		result, err := v.env.Bill(ctx, m.Month, true)
 		switch {
+		case errors.Is(err, context.Canceled):
 		case err != nil:
-			v.unreadable(m.Month.String(), fmt.Errorf("compute again: %w", err))
+			v.wrong(NotReproduced, m.Month.String(), "content", "", fmt.Sprintf("compute again: %v", err))
 		case result.Proved:
 			v.result.Proved = append(v.result.Proved, m.Month.String())
 		default:
 			for _, d := range result.Differences {
-				v.wrong(m.Month.String(), "computed again: partner "+d.PartnerID+": "+d.Cause, d.Before, d.After)
+				v.wrong(NotReproduced, m.Month.String(), "computed again: partner "+d.PartnerID+": "+d.Cause, d.Before, d.After)
 			}
 		}
 	}

@@ -206,7 +206,7 @@ func TestVerifyNamesDamage(t *testing.T) {
 			t.Parallel()
 			env := demoEnv(t)
 			tt.damage(damage{t, env.Bucket})
-			result, err := env.Verify(t.Context(), VerifyPlan{Quick: !strings.HasPrefix(tt.what, "computed again")})
+			result, err := env.Verify(t.Context(), VerifyPlan{SkipProof: !strings.HasPrefix(tt.what, "computed again")})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,15 +18,34 @@ import (
 	"github.com/calends/calends/pricing"
 )
 
-// month checks that the files of a current revision agree with each other.
-func (v *verification) month(ctx context.Context, m ledger.Month) {
-	prefix := ledger.RevisionPrefix(m.Month, m.Current.Revision)
-	for _, inv := range m.Current.Invoices {
-		v.invoice(ctx, manifestKey(m), prefix, inv)
+// sums checks that the files of the current revisions agree with each other, an
+// invoice or a list of exceptions at a time.
+func (v *verification) sums(ctx context.Context) {
+	var jobs []func(context.Context, *notes)
+	lines := make(map[string]*int)
+	for _, m := range v.months {
+		prefix := ledger.RevisionPrefix(m.Month, m.Current.Revision)
+		for _, inv := range m.Current.Invoices {
+			read := new(int)
+			lines[prefix+inv.PartnerID] = read
+			jobs = append(jobs, func(ctx context.Context, n *notes) {
+				*read = v.env.verifyInvoice(ctx, manifestKey(m), prefix, inv, n)
+			})
+		}
+		jobs = append(jobs, func(ctx context.Context, n *notes) {
+			v.env.verifyExceptions(ctx, m, prefix+exceptionsName, m.Current.Exceptions, n)
+			if m.Current.Late != (ledger.ExceptionCounts{}) {
+				v.env.verifyExceptions(ctx, m, prefix+lateName, m.Current.Late, n)
+			}
+		})
 	}
-	v.exceptions(ctx, m, prefix+exceptionsName, m.Current.Exceptions)
-	if m.Current.Late != (ledger.ExceptionCounts{}) {
-		v.exceptions(ctx, m, prefix+lateName, m.Current.Late)
+	v.parallel(ctx, "verify sums", len(jobs), func(ctx context.Context, i int) (n notes) {
+		jobs[i](ctx, &n)
+		return n
+	})
+	v.result.Invoices = len(lines)
+	for _, read := range lines {
+		v.result.Lines += *read
 	}
 }
 
@@ -37,61 +56,61 @@ type leg struct {
 	totals invoice.Totals
 }
 
-// invoice compares every file of a partner with its CSV, which is the book.
-func (v *verification) invoice(ctx context.Context, manifest, prefix string, inv ledger.InvoiceSummary) {
-	v.result.Invoices++
+// verifyInvoice compares every file of a partner with its CSV, which is the
+// book. It returns the number of lines in that.
+func (e Env) verifyInvoice(ctx context.Context, manifest, prefix string, inv ledger.InvoiceSummary, n *notes) int {
 	key := func(name string) string { return prefix + partnerFile(inv.PartnerID, name) }
-	book, ok := v.book(ctx, key(csvName), inv)
+	book, ok := e.verifyBook(ctx, key(csvName), inv, n)
 	if !ok {
-		return // nothing to compare with
+		return 0 // nothing to compare with
 	}
-	v.result.Lines += book.Lines
 	var legs []leg
 	add := func(object, where string, totals invoice.Totals, err error) {
 		if err != nil {
-			v.unreadable(object, err)
+			n.unreadable(object, err)
 			return
 		}
 		legs = append(legs, leg{object, where, totals})
 	}
 	totals, err := summaryTotals(inv)
 	add(manifest, "partner "+inv.PartnerID+": ", totals, err)
-	totals, err = v.env.parquetTotals(ctx, key(parquetName), inv.Currency)
+	totals, err = e.parquetTotals(ctx, key(parquetName), inv.Currency)
 	add(key(parquetName), "", totals, err)
-	totals, err = v.env.workbookTotals(ctx, key(workbookName), inv.Currency)
+	totals, err = e.workbookTotals(ctx, key(workbookName), inv.Currency)
 	add(key(workbookName), "", totals, err)
-	headers, err := v.env.headerTotals(ctx, key(invoiceName))
+	headers, err := e.headerTotals(ctx, key(invoiceName))
 	if err != nil {
-		v.unreadable(key(invoiceName), err)
+		n.unreadable(key(invoiceName), err)
 	}
 	for _, l := range append(legs, headers...) {
-		v.compare(l, book)
+		l.compare(book, n)
 	}
+	return book.Lines
 }
 
-// book adds the CSV up and checks that every line belongs to the invoice.
-func (v *verification) book(ctx context.Context, key string, inv ledger.InvoiceSummary) (book invoice.Totals, ok bool) {
-	err := v.env.readLines(ctx, key, func(l *invoice.Line) {
+// verifyBook adds the CSV up and checks that every line belongs to the invoice.
+func (e Env) verifyBook(ctx context.Context, key string, inv ledger.InvoiceSummary, n *notes) (book invoice.Totals, ok bool) {
+	err := e.readLines(ctx, key, func(l *invoice.Line) {
 		book.Add(l)
 		row := "line " + strconv.Itoa(book.Lines) + ": "
 		if l.Account.PartnerID != inv.PartnerID {
-			v.wrong(key, row+"PartnerId", inv.PartnerID, l.Account.PartnerID)
+			n.add(WrongTotals, key, row+"PartnerId", inv.PartnerID, l.Account.PartnerID)
 		}
 		if l.InvoiceNumber != inv.Number {
-			v.wrong(key, row+"InvoiceNumber", inv.Number, l.InvoiceNumber)
+			n.add(WrongTotals, key, row+"InvoiceNumber", inv.Number, l.InvoiceNumber)
 		}
 		if l.Currency != inv.Currency {
-			v.wrong(key, row+"Currency", inv.Currency, l.Currency)
+			n.add(WrongTotals, key, row+"Currency", inv.Currency, l.Currency)
 		}
 	})
 	if err != nil {
-		v.unreadable(key, err)
+		n.unreadable(key, err)
 	}
 	return book, err == nil
 }
 
 // compare enters where a leg differs from the book.
-func (v *verification) compare(l leg, book invoice.Totals) {
+func (l leg) compare(book invoice.Totals, n *notes) {
 	for _, c := range []struct {
 		what            string
 		expected, found int64
@@ -102,7 +121,7 @@ func (v *verification) compare(l leg, book invoice.Totals) {
 		{"Total in minor units", book.Total, l.totals.Total},
 	} {
 		if c.expected != c.found {
-			v.wrong(l.object, l.where+c.what, count(c.expected), count(c.found))
+			n.add(WrongTotals, l.object, l.where+c.what, count(c.expected), count(c.found))
 		}
 	}
 }
@@ -172,23 +191,23 @@ func (e Env) headerTotals(ctx context.Context, key string) ([]leg, error) {
 	return legs, nil
 }
 
-// exceptions checks that a file has the rows that the manifest counts.
-func (v *verification) exceptions(ctx context.Context, m ledger.Month, key string, want ledger.ExceptionCounts) {
-	data, err := bucket.ReadAll(ctx, v.env.Bucket, key)
+// verifyExceptions checks that a file has the rows that the manifest counts.
+func (e Env) verifyExceptions(ctx context.Context, m ledger.Month, key string, want ledger.ExceptionCounts, n *notes) {
+	data, err := bucket.ReadAll(ctx, e.Bucket, key)
 	if err != nil {
-		v.unreadable(key, err)
+		n.unreadable(key, err)
 		return
 	}
 	all, err := exports.ReadExceptions(bytes.NewReader(data), m.Month)
 	if err != nil {
-		v.unreadable(key, err)
+		n.unreadable(key, err)
 		return
 	}
 	if got := countExceptions(all); got != want {
 		text := func(c ledger.ExceptionCounts) string {
 			return fmt.Sprintf("%d errors, %d warnings", c.Errors, c.Warnings)
 		}
-		v.wrong(key, "rows", text(want), text(got))
+		n.add(WrongCount, key, "rows", text(want), text(got))
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pricing"
@@ -25,10 +27,11 @@ type Found[T any] struct {
 	Err error
 }
 
-// AuditInputs yields every input object in the order of its key, also those
-// that [Ledger.Inputs] refuses. The second value ends the sequence.
-func (l Ledger) AuditInputs(ctx context.Context) iter.Seq2[Found[Input], error] {
-	return audit(ctx, l.Bucket, inputsPrefix, func(string) bool { return true }, func(key string, in Input) error {
+// AuditInputs yields every object below the inputs in the order of its key, also
+// those that [Ledger.Inputs] refuses. It reads with so many workers. The second
+// value ends the sequence.
+func (l Ledger) AuditInputs(ctx context.Context, workers int) iter.Seq2[Found[Input], error] {
+	return audit(ctx, l.Bucket, workers, inputsPrefix, func(string) bool { return true }, func(key string, in Input) error {
 		if err := checkLayout(key, in.Layout); err != nil {
 			return err
 		}
@@ -39,14 +42,14 @@ func (l Ledger) AuditInputs(ctx context.Context) iter.Seq2[Found[Input], error] 
 	})
 }
 
-// AuditRevisions yields the manifest of every revision, superseded ones too, by
-// month and number, also those that [Ledger.Months] refuses.
-func (l Ledger) AuditRevisions(ctx context.Context) iter.Seq2[Found[Manifest], error] {
+// AuditRevisions yields the manifest of every revision, superseded ones too, in
+// the order of its key, also those that [Ledger.Months] refuses.
+func (l Ledger) AuditRevisions(ctx context.Context, workers int) iter.Seq2[Found[Manifest], error] {
 	isManifest := func(key string) bool {
 		_, _, ok := parseManifestKey(key)
 		return ok
 	}
-	return audit(ctx, l.Bucket, invoicesPrefix, isManifest, func(key string, m Manifest) error {
+	return audit(ctx, l.Bucket, workers, invoicesPrefix, isManifest, func(key string, m Manifest) error {
 		if err := checkLayout(key, m.Layout); err != nil {
 			return err
 		}
@@ -63,25 +66,49 @@ func (l Ledger) AuditRevisions(ctx context.Context) iter.Seq2[Found[Manifest], e
 	})
 }
 
-func audit[T any](ctx context.Context, b bucket.Bucket, prefix string, ours func(key string) bool, check func(string, T) error) iter.Seq2[Found[T], error] {
+// auditBatch is how many records a worker reads before they are handed on: they
+// are small, and a remote store takes its time for each.
+const auditBatch = 16
+
+func audit[T any](ctx context.Context, b bucket.Bucket, workers int, prefix string, ours func(key string) bool, check func(string, T) error) iter.Seq2[Found[T], error] {
 	return func(yield func(Found[T], error) bool) {
+		var keys []string
 		for info, err := range b.List(ctx, prefix) {
 			if err != nil {
 				yield(Found[T]{}, fmt.Errorf("list %s: %w", prefix, err))
 				return
 			}
-			if !ours(info.Key) {
-				continue
+			if ours(info.Key) {
+				keys = append(keys, info.Key)
 			}
-			f := Found[T]{Key: info.Key}
-			if f.Err = readJSON(ctx, b, info.Key, &f.Value); f.Err == nil {
-				f.Err = check(info.Key, f.Value)
-			}
-			if !yield(f, nil) {
-				return
+		}
+		for batch := range slices.Chunk(keys, auditBatch*max(1, workers)) {
+			for _, f := range readRecords(ctx, b, workers, batch, check) {
+				if !yield(f, nil) {
+					return
+				}
 			}
 		}
 	}
+}
+
+// readRecords reads on all workers, and gives the records back in order.
+func readRecords[T any](ctx context.Context, b bucket.Bucket, workers int, keys []string, check func(string, T) error) []Found[T] {
+	found := make([]Found[T], len(keys))
+	var group errgroup.Group
+	group.SetLimit(max(1, workers))
+	for i, key := range keys {
+		group.Go(func() error {
+			f := Found[T]{Key: key}
+			if f.Err = readJSON(ctx, b, key, &f.Value); f.Err == nil {
+				f.Err = check(key, f.Value)
+			}
+			found[i] = f
+			return nil
+		})
+	}
+	_ = group.Wait() // what went wrong stands with each record
+	return found
 }
 
 // RevisionOf tells which revision of which month a manifest's key is of.

@@ -62,7 +62,7 @@ func TestInputsRefuses(t *testing.T) {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
 			found := 0
-			for f, err := range s.AuditInputs(s.ctx) {
+			for f, err := range s.AuditInputs(s.ctx, 2) {
 				if err != nil {
 					t.Fatal(err)
 				}

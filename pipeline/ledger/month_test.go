@@ -72,7 +72,7 @@ func TestMonthsRefuses(t *testing.T) {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
 			var good, bad int
-			for f, err := range s.AuditRevisions(s.ctx) {
+			for f, err := range s.AuditRevisions(s.ctx, 2) {
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -65,7 +65,7 @@ func TestLaterLayoutIsRefused(t *testing.T) {
 	if _, err := l.Months(ctx); !errors.Is(err, ErrNewer) {
 		t.Errorf("months: %v", err)
 	}
-	for found, err := range l.AuditInputs(ctx) {
+	for found, err := range l.AuditInputs(ctx, 2) {
 		if err != nil || !errors.Is(found.Err, ErrNewer) {
 			t.Errorf("audit: %v, %v", found.Err, err)
 		}
