@@ -66,27 +66,37 @@ func notBilledBefore(c *intake.Charge, l *invoice.Line, closed map[chargeDocumen
 // chargeLine makes a line of a charge that was rated elsewhere: it keeps its
 // own type, amounts and tax. What cannot stand on an invoice is refused.
 func chargeLine(c *intake.Charge) (*invoice.Line, *table.Error) {
-	refuse := func(column, value, rule string) (*invoice.Line, *table.Error) {
-		return nil, &table.Error{Line: c.Line, Column: column, Value: value, Rule: rule}
+	switch {
+	case c.PartnerID == "":
+		return nil, &table.Error{Line: c.Line, Column: "PartnerId", Rule: "want the partner that is billed"}
+	case c.CustomerID == "":
+		return nil, &table.Error{Line: c.Line, Column: "CustomerId", Rule: "want the customer that is billed"}
+	}
+	line := &invoice.Line{Account: new(invoice.Account), Item: new(invoice.Item)}
+	if refused := fillLine(line, c); refused != nil {
+		return nil, refused
+	}
+	return line, nil
+}
+
+// fillLine writes a charge into a line that has an account and an item.
+func fillLine(line *invoice.Line, c *intake.Charge) *table.Error {
+	refuse := func(column, value, rule string) *table.Error {
+		return &table.Error{Line: c.Line, Column: column, Value: value, Rule: rule}
 	}
 	digits, ok := pricing.MinorDigits(c.Currency)
 	if !ok {
 		return refuse("Currency", c.Currency, "want an ISO 4217 code")
 	}
-	if c.PartnerID == "" {
-		return refuse("PartnerId", "", "want the partner that is billed")
-	}
-	if c.CustomerID == "" {
-		return refuse("CustomerId", "", "want the customer that is billed")
-	}
-	line := &invoice.Line{
-		Account: &invoice.Account{PartnerID: c.PartnerID, MpnID: c.MpnID, CustomerID: c.CustomerID, CustomerName: c.CustomerName,
-			CustomerDomainName: c.CustomerDomainName, CustomerCountry: c.CustomerCountry, ResellerMpnID: c.ResellerMpnID},
-		Item: &invoice.Item{ProductID: c.ProductID, SkuID: c.SkuID, AvailabilityID: c.AvailabilityID, SkuName: c.SkuName,
-			ProductName: c.ProductName, PublisherName: c.PublisherName, PublisherID: c.PublisherID,
-			SubscriptionDescription: c.SubscriptionDescription, TermAndBillingCycle: c.TermAndBillingCycle, UnitType: c.UnitType,
-			AlternateID: c.AlternateID, BillingFrequency: c.BillingFrequency, MeterDescription: c.MeterDescription,
-			ReservationOrderID: c.ReservationOrderID, ProductQualifiers: c.ProductQualifiers, PromotionID: c.PromotionID},
+	*line.Account = invoice.Account{PartnerID: c.PartnerID, MpnID: c.MpnID, CustomerID: c.CustomerID, CustomerName: c.CustomerName,
+		CustomerDomainName: c.CustomerDomainName, CustomerCountry: c.CustomerCountry, ResellerMpnID: c.ResellerMpnID}
+	*line.Item = invoice.Item{ProductID: c.ProductID, SkuID: c.SkuID, AvailabilityID: c.AvailabilityID, SkuName: c.SkuName,
+		ProductName: c.ProductName, PublisherName: c.PublisherName, PublisherID: c.PublisherID,
+		SubscriptionDescription: c.SubscriptionDescription, TermAndBillingCycle: c.TermAndBillingCycle, UnitType: c.UnitType,
+		AlternateID: c.AlternateID, BillingFrequency: c.BillingFrequency, MeterDescription: c.MeterDescription,
+		ReservationOrderID: c.ReservationOrderID, ProductQualifiers: c.ProductQualifiers, PromotionID: c.PromotionID}
+	*line = invoice.Line{
+		Account: line.Account, Item: line.Item,
 		InvoiceNumber: c.InvoiceNumber, SubscriptionID: c.SubscriptionID, OrderID: c.OrderID, OrderDate: c.OrderDate,
 		ChargeType: c.ChargeType, UnitPrice: c.UnitPrice, EffectiveUnitPrice: c.EffectiveUnitPrice,
 		Quantity: c.Quantity, BillableQuantity: c.BillableQuantity, Currency: c.Currency, PricingCurrency: c.PricingCurrency,
@@ -94,7 +104,7 @@ func chargeLine(c *intake.Charge) (*invoice.Line, *table.Error) {
 		TermStart: c.SubscriptionStartDate, TermEnd: c.SubscriptionEndDate, PriceAdjustment: c.PriceAdjustmentDescription,
 		CreditReasonCode: c.CreditReasonCode, ReferenceID: c.ReferenceID,
 	}
-	for _, amount := range []struct {
+	for _, amount := range [...]struct {
 		column string
 		value  decimal.Decimal
 		units  *int64
@@ -115,5 +125,5 @@ func chargeLine(c *intake.Charge) (*invoice.Line, *table.Error) {
 	if line.Subtotal+line.TaxTotal != line.Total {
 		return refuse("Total", c.Total.String(), "want Subtotal + TaxTotal")
 	}
-	return line, nil
+	return nil
 }
