@@ -42,6 +42,7 @@ const (
 	List   Op = "list"
 	Delete Op = "delete"
 	Lock   Op = "lock"
+	Check  Op = "check" // of a lock that is held
 )
 
 // Event is one operation that a bucket was asked for.
@@ -186,6 +187,8 @@ func (c *call) wrap(err error) error {
 		return fmt.Errorf("list objects under %q: %w", c.key, err)
 	case Lock:
 		return fmt.Errorf("lock %q: %w", c.key, err)
+	case Check:
+		return fmt.Errorf("check lock %q: %w", c.key, err)
 	default:
 		return fmt.Errorf("%s object %q: %w", c.op, c.key, err)
 	}

@@ -148,15 +148,18 @@ func TestDeath(t *testing.T) {
 	t.Parallel()
 	inner := bucket.NewMemory()
 	b := faulty.New(inner, faulty.Fault{Kind: faulty.DieAfter, Op: faulty.Commit})
-	release := lock(t, b)
+	held := lock(t, b)
 	if err := bucket.Put(t.Context(), b, "last", nil); !errors.Is(err, faulty.ErrDead) {
 		t.Errorf("the commit that kills says %v", err)
 	}
 	if step, err := steps(t.Context(), b); step != "create" || !errors.Is(err, faulty.ErrDead) {
 		t.Errorf("after death %q fails with %v", step, err)
 	}
-	release()
-	lock(t, inner)()
+	if err := held.Check(t.Context()); !errors.Is(err, faulty.ErrDead) {
+		t.Errorf("the lock of the dead says %v", err)
+	}
+	unlock(t, held)
+	unlock(t, lock(t, inner))
 	if got := keys(t, inner, ""); !slices.Equal(got, []string{"last"}) {
 		t.Errorf("%q is there, want what was committed", got)
 	}
@@ -225,6 +228,27 @@ func TestRepeat(t *testing.T) {
 	}
 	if again := b.Faults()[1]; again.Err != nil {
 		t.Errorf("%s, want it taken", again)
+	}
+}
+
+// A lock that cannot be taken, or not be asked for, says so; one whose reply is lost
+// hinders nobody.
+func TestLock(t *testing.T) {
+	t.Parallel()
+	inner := bucket.NewMemory()
+	for _, kind := range []faulty.Kind{faulty.Fail, faulty.FailAfter} {
+		b := faulty.New(inner, faulty.Fault{Kind: kind, Op: faulty.Lock}, faulty.Fault{Kind: kind, Op: faulty.Check})
+		if _, err := b.Lock(t.Context(), bucket.Claim{Name: "write"}); !errors.Is(err, faulty.ErrFault) {
+			t.Errorf("%s: Lock = %v", kind, err)
+		}
+		held := lock(t, b)
+		if err := held.Check(t.Context()); !errors.Is(err, faulty.ErrFault) {
+			t.Errorf("%s: Check = %v", kind, err)
+		}
+		if err := held.Check(t.Context()); err != nil {
+			t.Errorf("%s: second Check = %v", kind, err)
+		}
+		unlock(t, held)
 	}
 }
 
@@ -304,15 +328,18 @@ func keys(t *testing.T, b bucket.Bucket, prefix string) (keys []string) {
 	return keys
 }
 
-func lock(t *testing.T, b bucket.Bucket) (unlock func()) {
+func lock(t *testing.T, b bucket.Bucket) bucket.Lock {
 	t.Helper()
-	free, err := b.Lock(t.Context(), "write")
+	held, err := b.Lock(t.Context(), bucket.Claim{Name: "write"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func() {
-		if err := free(); err != nil {
-			t.Error(err)
-		}
+	return held
+}
+
+func unlock(t *testing.T, held bucket.Lock) {
+	t.Helper()
+	if err := held.Unlock(); err != nil {
+		t.Error(err)
 	}
 }

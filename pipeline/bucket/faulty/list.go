@@ -2,7 +2,6 @@ package faulty
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -89,20 +88,4 @@ func (b *Bucket) past(infos []bucket.Info, prefix string, lag int) []bucket.Info
 		past = append(past, now[key])
 	}
 	return past
-}
-
-// Lock is [bucket.Bucket]'s. The dead lose their locks.
-func (b *Bucket) Lock(ctx context.Context, name string) (unlock func() error, err error) {
-	c, err := b.begin(ctx, Lock, name, 0)
-	if err != nil {
-		return nil, err
-	}
-	unlock, err = b.inner.Lock(ctx, name)
-	failed := err != nil
-	if err = c.finish(err); err != nil && !failed {
-		if undo := unlock(); undo != nil {
-			err = fmt.Errorf("%w; %w", err, undo)
-		}
-	}
-	return unlock, err
 }
