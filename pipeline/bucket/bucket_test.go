@@ -32,6 +32,14 @@ func TestDisk(t *testing.T) {
 	})
 }
 
+func TestRemoteInMemory(t *testing.T) {
+	t.Parallel()
+	buckettest.Run(t, func(*testing.T) (one, two bucket.Bucket) {
+		b := bucket.NewRemoteInMemory()
+		return b, b
+	}, buckettest.FlatKeys)
+}
+
 func TestDiskLeavesNoTemporaryFiles(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
