@@ -1,27 +1,364 @@
 package reconcile
 
-// matcher puts the lines of one group together.
+import (
+	"cmp"
+	"slices"
+
+	"github.com/shopspring/decimal"
+)
+
+// matcher puts the lines of one group together, step by step: what a step
+// matched, no later one sees.
 type matcher struct {
-	world   World
-	group   *Group
-	matches []Match
+	group  *Group
+	ours   []entry
+	theirs []entry
+	// free are the entries that no step has matched yet.
+	freeOurs, freeTheirs []*entry
+	found                []found
 }
 
-func newMatcher(world World, g *Group) *matcher { return &matcher{world: world, group: g} }
+// found is a match before it is explained.
+type found struct {
+	step         Step
+	ours, theirs []*entry
+	// repeats is the line that a duplicate repeats.
+	repeats *entry
+}
 
+func newMatcher(g *Group) *matcher {
+	m := &matcher{group: g, ours: make([]entry, len(g.Ours)), theirs: make([]entry, len(g.Theirs))}
+	m.freeOurs, m.freeTheirs = make([]*entry, len(g.Ours)), make([]*entry, len(g.Theirs))
+	for i := range g.Ours {
+		o := &g.Ours[i]
+		m.ours[i] = newEntry(o.Line, o.Month, g.Month, o.Line.BillableQuantity, i)
+		m.freeOurs[i] = &m.ours[i]
+	}
+	for i := range g.Theirs {
+		b := &g.Theirs[i]
+		m.theirs[i] = newEntry(b.Line, b.Month, g.Month, billable(b), i)
+		m.freeTheirs[i] = &m.theirs[i]
+	}
+	return m
+}
+
+// What lines have in common at every step within a month, and beyond it.
+const (
+	sameLife  = bySubscription | bySign | byCurrency
+	sameMonth = sameLife | byMonth
+	sameDates = byStart | byEnd
+)
+
+// run matches from the strictest step to the loosest. Splits and nets come
+// before the quantity is doubted, copies before the dates are; a neighbouring
+// month before one line is taken for a quite different one.
 func (m *matcher) run() {
-	for _, o := range m.group.Ours {
-		if o.Month == m.group.Month {
-			d := Difference{Cause: MissingThere, Currency: o.Line.Currency, Amount: Amount{}.Sub(amountOf(o.Line))}
-			m.matches = append(m.matches, Match{Step: StepRemainder, Ours: []Ours{o}, Currency: d.Currency, Difference: d.Amount, Differences: []Difference{d}})
+	m.pairs(StepEqual, sameMonth|byKind|byProduct|sameDates|byOrder|byQuantity|byAmount, nil)
+	if m.done() {
+		return
+	}
+	m.sums(byTheAmount)
+	m.pairs(StepKey, sameMonth|byKind|byProduct|sameDates|byQuantity, nil)
+	m.pairs(StepKey, sameMonth|byKind|sameDates|byQuantity, nil)
+	m.sums(byTheQuantity)
+	m.tiles()
+	m.copies()
+	m.pairs(StepNeighbour, sameLife|byKind|sameDates|byQuantity, m.monthApart)
+	m.pairs(StepReference, sameMonth|byKind|byReference, alike)
+	m.copies()
+	m.sums(byTheNearest)
+	m.pairs(StepQuantity, sameMonth|byKind|sameDates, alike)
+	m.copies()
+	m.pairs(StepNeighbour, sameLife|byKind|sameDates, m.monthApart)
+	m.pairs(StepNeighbour, sameLife|byKind|byReference, m.monthApart)
+	m.pairs(StepDate, sameMonth|byKind|byEnd|byQuantity, alike)
+	m.copies()
+	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthNear)
+	m.pairs(StepDates, sameMonth|byKind|byQuantity, alike)
+	m.copies()
+	m.pairs(StepType, sameMonth|sameDates|byQuantity, alike)
+	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthShifted)
+	m.pairs(StepOccasion, sameMonth|byKind|byEnd, alike)
+	m.pairs(StepNeighbour, sameLife|byKind, m.monthNear)
+	m.pairs(StepNeighbour, sameLife|byKind, m.monthShifted)
+	m.pairs(StepLoose, sameMonth|byKind, alike)
+	m.copies()
+	m.partialCopies()
+	m.pairs(StepProduct, (sameMonth|byKind|byProduct|sameDates|byQuantity)&^bySubscription, alike)
+	m.pairs(StepCurrency, (sameMonth|byKind|sameDates|byQuantity)&^byCurrency, nil)
+	m.pairs(StepCurrency, (sameMonth|byKind|sameDates)&^byCurrency, nil)
+	m.rest()
+}
+
+func (m *matcher) done() bool { return len(m.freeOurs) == 0 && len(m.freeTheirs) == 0 }
+
+// pairs matches lines of the two sides that have the same key, the closest
+// ones first. may has a say about each pair; nil allows all.
+func (m *matcher) pairs(step Step, parts part, may func(o, b *entry) bool) {
+	if len(m.freeOurs) == 0 || len(m.freeTheirs) == 0 {
+		return
+	}
+	ours := make(map[key][]*entry, len(m.freeOurs))
+	for _, o := range m.freeOurs {
+		if k, ok := o.key(parts); ok {
+			ours[k] = append(ours[k], o)
 		}
 	}
-	for _, b := range m.group.Theirs {
-		if b.Month == m.group.Month {
-			d := Difference{Cause: MissingHere, Currency: b.Line.Currency, Amount: amountOf(b.Line)}
-			m.matches = append(m.matches, Match{Step: StepRemainder, Theirs: []Billed{b}, Currency: d.Currency, Difference: d.Amount, Differences: []Difference{d}})
+	theirs := make(map[key][]*entry)
+	var order []key
+	for _, b := range m.freeTheirs {
+		k, ok := b.key(parts)
+		if !ok || len(ours[k]) == 0 {
+			continue
+		}
+		if len(theirs[k]) == 0 {
+			order = append(order, k)
+		}
+		theirs[k] = append(theirs[k], b)
+	}
+	for _, k := range order {
+		m.closest(step, ours[k], theirs[k], may)
+	}
+	m.sweep()
+}
+
+// mostCandidates bounds the pairs that are weighed against each other; of
+// more, lines are taken in their order.
+const mostCandidates = 1 << 14
+
+func (m *matcher) closest(step Step, ours, theirs []*entry, may func(o, b *entry) bool) {
+	if may == nil {
+		may = func(_, _ *entry) bool { return true }
+	}
+	if len(ours)*len(theirs) > mostCandidates {
+		for _, b := range theirs {
+			for _, o := range ours {
+				if !o.used && may(o, b) {
+					m.match(step, []*entry{o}, []*entry{b})
+					break
+				}
+			}
+		}
+		return
+	}
+	type candidate struct {
+		o, b     *entry
+		likeness int
+		distance int64
+	}
+	var all []candidate
+	for _, o := range ours {
+		for _, b := range theirs {
+			if may(o, b) {
+				all = append(all, candidate{o, b, likeness(o, b), abs(o.line.Subtotal - b.line.Subtotal)})
+			}
+		}
+	}
+	slices.SortFunc(all, func(x, y candidate) int {
+		return cmp.Or(cmp.Compare(y.likeness, x.likeness), cmp.Compare(x.distance, y.distance),
+			cmp.Compare(x.o.place, y.o.place), cmp.Compare(x.b.place, y.b.place))
+	})
+	for _, c := range all {
+		if !c.o.used && !c.b.used {
+			m.match(step, []*entry{c.o}, []*entry{c.b})
 		}
 	}
 }
 
-func (m *matcher) result() (Result, error) { return Result{m.matches}, nil }
+// likeness weighs what two lines have in common beyond their key.
+func likeness(o, b *entry) int {
+	n := 0
+	for _, same := range [...]struct {
+		is     bool
+		weight int
+	}{
+		{o.line.ReferenceID != "" && o.line.ReferenceID == b.line.ReferenceID, 8},
+		{o.product == b.product, 4},
+		{o.line.ChargeStart == b.line.ChargeStart, 4},
+		{o.line.ChargeEnd == b.line.ChargeEnd, 3},
+		{o.line.OrderDate == b.line.OrderDate, 3},
+		{o.quantity.Equal(b.quantity), 3},
+		{o.line.UnitPrice.Equal(b.line.UnitPrice), 2},
+		{o.kind == b.kind, 2},
+	} {
+		if same.is {
+			n += same.weight
+		}
+	}
+	return n
+}
+
+// alike keeps credits and usage, which follow from no price and days, from
+// being taken for one another: their amount must be the same.
+func alike(o, b *entry) bool {
+	return o.rated && b.rated || o.line.Subtotal == b.line.Subtotal
+}
+
+// monthApart allows lines of different months, one of them the reconciled one.
+func (m *matcher) monthApart(o, b *entry) bool {
+	return o.month != b.month && (o.here || b.here) && alike(o, b)
+}
+
+// monthNear allows lines of different months that are of nearly the same day.
+func (m *matcher) monthNear(o, b *entry) bool {
+	return m.monthApart(o, b) && abs(int64(o.line.OrderDate-b.line.OrderDate)) <= 2*slack
+}
+
+// monthShifted allows lines of different months whose dates are whole months
+// apart, where both sides hold both months in full.
+func (m *matcher) monthShifted(o, b *entry) bool {
+	if !m.monthApart(o, b) {
+		return false
+	}
+	for _, month := range []*entry{o, b} {
+		if !slices.Contains(m.group.OurMonths, month.month) || !slices.Contains(m.group.TheirMonths, month.month) {
+			return false
+		}
+	}
+	shifted := o.line.OrderDate.AddMonths(int(b.month - o.month))
+	return abs(int64(shifted-b.line.OrderDate)) <= slack
+}
+
+// slack is how far a month's length can move a date.
+const slack = 3
+
+func (m *matcher) match(step Step, ours, theirs []*entry) {
+	for _, e := range ours {
+		e.used = true
+	}
+	for _, e := range theirs {
+		e.used = true
+	}
+	m.found = append(m.found, found{step: step, ours: ours, theirs: theirs})
+}
+
+// sweep forgets what was matched.
+func (m *matcher) sweep() {
+	used := func(e *entry) bool { return e.used }
+	m.freeOurs = slices.DeleteFunc(m.freeOurs, used)
+	m.freeTheirs = slices.DeleteFunc(m.freeTheirs, used)
+}
+
+// copies finds lines that say what a matched line of their own side says.
+func (m *matcher) copies() {
+	const same = sameMonth | byKind | byProduct | sameDates | byOrder | byQuantity | byAmount
+	m.repeated(m.ours, m.freeOurs, same, nil)
+	m.repeated(m.theirs, m.freeTheirs, same, nil)
+	m.sweep()
+}
+
+// partialCopies finds second lines of something that is billed once: a cycle
+// of the same dates, or a change of the same reference, of another quantity.
+func (m *matcher) partialCopies() {
+	for _, s := range []struct{ all, free []*entry }{{pointers(m.ours), m.freeOurs}, {pointers(m.theirs), m.freeTheirs}} {
+		once := func(e *entry) bool { return e.once() }
+		m.repeatedOf(s.all, s.free, sameMonth|byKind|byProduct|sameDates, once)
+		m.repeatedOf(s.all, s.free, sameMonth|byKind|byProduct|sameDates|byReference, func(e *entry) bool { return e.rated })
+	}
+	m.sweep()
+}
+
+func (m *matcher) repeated(all []entry, free []*entry, parts part, may func(*entry) bool) {
+	if len(free) > 0 {
+		m.repeatedOf(pointers(all), free, parts, may)
+	}
+}
+
+func (m *matcher) repeatedOf(all, free []*entry, parts part, may func(*entry) bool) {
+	if len(free) == 0 {
+		return
+	}
+	wanted := make(map[key]bool, len(free))
+	for _, e := range free {
+		if k, ok := e.key(parts); ok && !e.used {
+			wanted[k] = true
+		}
+	}
+	first := make(map[key]*entry)
+	for _, e := range all {
+		if !e.used {
+			continue
+		}
+		if k, ok := e.key(parts); ok && wanted[k] && first[k] == nil {
+			first[k] = e
+		}
+	}
+	for _, e := range free {
+		k, ok := e.key(parts)
+		if !ok || e.used || first[k] == nil || may != nil && !may(e) {
+			continue
+		}
+		m.found = append(m.found, m.alone(StepDuplicate, e, first[k]))
+	}
+}
+
+func pointers(entries []entry) []*entry {
+	p := make([]*entry, len(entries))
+	for i := range entries {
+		p[i] = &entries[i]
+	}
+	return p
+}
+
+// alone is a match of one line, which has no counterpart.
+func (m *matcher) alone(step Step, e, repeats *entry) found {
+	e.used = true
+	f := found{step: step, repeats: repeats}
+	if m.isOurs(e) {
+		f.ours = []*entry{e}
+	} else {
+		f.theirs = []*entry{e}
+	}
+	return f
+}
+
+func (m *matcher) isOurs(e *entry) bool { return e.place < len(m.ours) && e == &m.ours[e.place] }
+
+// rest leaves every other line of the month as a remainder.
+func (m *matcher) rest() {
+	for _, free := range [][]*entry{m.freeOurs, m.freeTheirs} {
+		for _, e := range free {
+			if e.here {
+				m.found = append(m.found, m.alone(StepRemainder, e, nil))
+			}
+		}
+	}
+	m.sweep()
+}
+
+// inOrder returns what was found, in the order of our lines and then of theirs.
+// Lines of neighbouring months among themselves are nobody's business.
+func (m *matcher) inOrder() []found {
+	m.found = slices.DeleteFunc(m.found, func(f found) bool {
+		return !slices.ContainsFunc(f.ours, isHere) && !slices.ContainsFunc(f.theirs, isHere)
+	})
+	rank := func(f found) (side, place int) {
+		if len(f.ours) > 0 {
+			return 0, f.ours[0].place
+		}
+		return 1, f.theirs[0].place
+	}
+	slices.SortStableFunc(m.found, func(x, y found) int {
+		xSide, xPlace := rank(x)
+		ySide, yPlace := rank(y)
+		return cmp.Or(cmp.Compare(xSide, ySide), cmp.Compare(xPlace, yPlace))
+	})
+	return m.found
+}
+
+func isHere(e *entry) bool { return e.here }
+
+func abs(n int64) int64 {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
+
+func sum(entries []*entry) decimal.Decimal {
+	var total decimal.Decimal
+	for _, e := range entries {
+		total = total.Add(e.signed())
+	}
+	return total
+}

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"maps"
-	"math/big"
 	"slices"
 	"strings"
 
@@ -37,13 +36,6 @@ func (a PolicyCount) merged(b PolicyCount) PolicyCount {
 	a.Unknowable += b.Unknowable
 	return a
 }
-
-// The formulas that are tried on a line of theirs.
-const (
-	policyUnit  = "unit"  // truncate(price x rate) x quantity
-	policyLine  = "line"  // truncate(price x rate x quantity)
-	policyUsage = "usage" // truncate(truncate(price x quantity) x rate)
-)
 
 // policy checks the arithmetic of a line of theirs.
 func (t *Tally) policy(b *Billed) {
@@ -123,16 +115,11 @@ func obeys(b *Billed) (fit, bool) {
 	if !known || b.Lacks.Has(FieldEffectiveUnitPrice) || b.Lacks.Has(FieldExchangeRate) && l.PricingCurrency != l.Currency && !b.Lacks.Has(FieldPricingCurrency) {
 		return fit{}, false
 	}
-	price := newSpan(l.EffectiveUnitPrice)
-	rate := rational(rateOf(b))
-	quantity := rational(billable(b).Abs())
-	want := new(big.Int).SetInt64(l.Subtotal)
-	want.Abs(want)
-	return fit{
-		unit:  price.times(rate).perUnit(quantity, digits).has(want),
-		line:  price.times(rate).times(quantity).truncated(digits).has(want),
-		usage: price.times(quantity).truncatedTo(digits).times(rate).truncated(digits).has(want),
-	}, true
+	price, rate, quantity := printed(l.EffectiveUnitPrice), rateOf(b).Rat(), billable(b).Abs().Rat()
+	gives := func(f formula) bool {
+		return f.apply(price, rate, quantity, digits).nearest(abs(l.Subtotal)) == abs(l.Subtotal)
+	}
+	return fit{unit: gives(perUnit), line: gives(perLine), usage: gives(perUsage)}, true
 }
 
 // billable is the quantity that was charged for.

@@ -7,77 +7,78 @@ import (
 )
 
 // priceDecimals is how many decimals a printed price has at most; one with
-// fewer is taken as exact to that many.
+// fewer is taken as exact.
 const priceDecimals = 10
 
-// span is what an amount can have been, given prices that were printed with a
-// number of decimals: from low to high, both positive.
+// span is what a price can have been, given that it was printed with a number
+// of decimals: from low to high, neither negative.
 type span struct{ low, high *big.Rat }
-
-var halfLastDecimal = new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Mul(big.NewInt(2), power(priceDecimals)))
-
-// newSpan is what a printed price stands for: exact up to the tenth decimal,
-// where it may have been rounded.
-func newSpan(price decimal.Decimal) span {
-	exact := rational(price.Abs())
-	if price.Exponent() > -priceDecimals {
-		return span{exact, exact}
-	}
-	low := new(big.Rat).Sub(exact, halfLastDecimal)
-	if low.Sign() < 0 {
-		low.SetInt64(0)
-	}
-	return span{low, new(big.Rat).Add(exact, halfLastDecimal)}
-}
 
 // exactly is a span of one value.
 func exactly(value *big.Rat) span { return span{value, value} }
 
+// printed is what a printed price stands for: exact up to the tenth decimal,
+// where it may have been rounded.
+func printed(price decimal.Decimal) span {
+	exact := price.Abs().Rat()
+	if price.Exponent() > -priceDecimals {
+		return exactly(exact)
+	}
+	return around(exact, halfUnit(priceDecimals))
+}
+
+func around(value, slack *big.Rat) span {
+	low := new(big.Rat).Sub(value, slack)
+	if low.Sign() < 0 {
+		low.SetInt64(0)
+	}
+	return span{low, new(big.Rat).Add(value, slack)}
+}
+
+// halfUnit is half of the last of a number of decimals.
+func halfUnit(decimals int) *big.Rat {
+	return new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Mul(big.NewInt(2), power(decimals)))
+}
+
+func (s span) exact() bool { return s.low == s.high || s.low.Cmp(s.high) == 0 }
+
+// middle is the value itself where it is exact.
+func (s span) middle() *big.Rat {
+	if s.exact() {
+		return s.low
+	}
+	sum := new(big.Rat).Add(s.low, s.high)
+	return sum.Mul(sum, big.NewRat(1, 2))
+}
+
+// touches reports whether two spans may stand for the same value.
+func (s span) touches(o span) bool { return s.low.Cmp(o.high) <= 0 && o.low.Cmp(s.high) <= 0 }
+
 func (s span) times(factor *big.Rat) span {
+	low := new(big.Rat).Mul(s.low, factor)
 	if s.low == s.high {
-		return exactly(new(big.Rat).Mul(s.low, factor))
+		return exactly(low)
 	}
-	return span{new(big.Rat).Mul(s.low, factor), new(big.Rat).Mul(s.high, factor)}
+	return span{low, new(big.Rat).Mul(s.high, factor)}
 }
 
-// truncatedTo cuts to the digits and goes on as an amount of money.
-func (s span) truncatedTo(digits int) span {
-	cut := s.truncated(digits)
-	return span{new(big.Rat).SetFrac(cut.low, power(digits)), new(big.Rat).SetFrac(cut.high, power(digits))}
+func (s span) plus(value *big.Rat) span {
+	low := new(big.Rat).Add(s.low, value)
+	if s.low == s.high {
+		return exactly(low)
+	}
+	return span{low, new(big.Rat).Add(s.high, value)}
 }
 
-// truncated cuts to whole minor units.
-func (s span) truncated(digits int) units {
-	return units{low: minor(s.low, digits), high: minor(s.high, digits), step: big.NewRat(1, 1)}
-}
-
-// perUnit cuts the price of one and takes it by the quantity.
-func (s span) perUnit(quantity *big.Rat, digits int) units {
+// cut truncates to the digits and goes on as an amount of money.
+func (s span) cut(digits int) span {
 	u := s.truncated(digits)
-	u.step = quantity
-	return u
+	return span{new(big.Rat).SetFrac(u.low, power(digits)), new(big.Rat).SetFrac(u.high, power(digits))}
 }
 
-// units are the amounts step x low, step x (low+1) ... step x high, in minor
-// units, each truncated.
-type units struct {
-	low, high *big.Int
-	step      *big.Rat
-}
-
-// has reports whether the amount is among them.
-func (u units) has(amount *big.Int) bool {
-	for n := new(big.Int).Set(u.low); n.Cmp(u.high) <= 0; n.Add(n, big.NewInt(1)) {
-		if u.amount(n).Cmp(amount) == 0 {
-			return true
-		}
-	}
-	return false
-}
-
-func (u units) amount(n *big.Int) *big.Int {
-	product := new(big.Rat).Mul(new(big.Rat).SetInt(n), u.step)
-	return new(big.Int).Quo(product.Num(), product.Denom())
+// truncated are the whole minor units.
+func (s span) truncated(digits int) units {
+	return units{low: minor(s.low, digits), high: minor(s.high, digits), each: big.NewRat(1, 1)}
 }
 
 func minor(value *big.Rat, digits int) *big.Int {
@@ -85,6 +86,37 @@ func minor(value *big.Rat, digits int) *big.Int {
 	return scaled.Quo(scaled, value.Denom())
 }
 
-func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
+// units are the amounts that are possible: a quantity times each whole number
+// of minor units from low to high, truncated.
+type units struct {
+	low, high *big.Int
+	each      *big.Rat
+}
 
-func rational(d decimal.Decimal) *big.Rat { return d.Rat() }
+// mostUnits bounds the amounts that are looked at. A price of ten decimals
+// leaves one or two.
+const mostUnits = 100
+
+// nearest returns the possible amount that is nearest to the one wanted.
+func (u units) nearest(want int64) int64 {
+	best := u.amount(u.low)
+	n := new(big.Int).Set(u.low)
+	for range mostUnits {
+		if best == want || n.Cmp(u.high) >= 0 {
+			break
+		}
+		n.Add(n, big.NewInt(1))
+		if a := u.amount(n); abs(a-want) < abs(best-want) {
+			best = a
+		}
+	}
+	return best
+}
+
+func (u units) amount(n *big.Int) int64 {
+	product := new(big.Rat).SetInt(n)
+	product.Mul(product, u.each)
+	return new(big.Int).Quo(product.Num(), product.Denom()).Int64()
+}
+
+func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
