@@ -40,6 +40,15 @@ func TestRemoteInMemory(t *testing.T) {
 	}, buckettest.FlatKeys)
 }
 
+func TestS3(t *testing.T) {
+	t.Parallel()
+	server := buckettest.StartS3(t)
+	buckettest.Run(t, func(t *testing.T) (one, two bucket.Bucket) {
+		address, _ := server.NewBucket(t)
+		return server.Open(t, address), server.Open(t, address)
+	})
+}
+
 func TestDiskLeavesNoTemporaryFiles(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -39,10 +39,17 @@ type Options struct {
 	// Timeout is how long the store may be silent before an operation fails. It does
 	// not limit how long an upload takes that moves. 0: [DefaultTimeout].
 	Timeout time.Duration
+	// Keys are the credentials for S3. nil: those of the environment, the profile or
+	// the machine's role, which is where they belong; this is for callers that have
+	// them from a safe place of their own.
+	Keys *Keys
 	// Now is the clock that is compared with the store's when it finds them too far
 	// apart. nil: the system's.
 	Now func() time.Time
 }
+
+// Keys are credentials for S3.
+type Keys struct{ Access, Secret string }
 
 // What Options.Checksums may be.
 const (

@@ -47,7 +47,11 @@ func newS3Client(o Options) (client *s3.Client, endpoint string, err error) {
 	if buildable, ok := loaded.HTTPClient.(*awshttp.BuildableClient); ok {
 		loaded.HTTPClient = newHTTPClient(buildable.GetTransport(), o.timeout())
 	}
-	loaded.Credentials = aws.NewCredentialsCache(credentials{loaded.Credentials})
+	var provider aws.CredentialsProvider = credentials{loaded.Credentials}
+	if o.Keys != nil {
+		provider = fixedCredentials(*o.Keys)
+	}
+	loaded.Credentials = aws.NewCredentialsCache(provider)
 	missingRegion := false
 	client = s3.NewFromConfig(loaded, func(s *s3.Options) {
 		if o.Endpoint != "" {
@@ -110,6 +114,13 @@ func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		err = &credentialsError{err}
 	}
 	return found, err
+}
+
+// fixedCredentials are those of the options.
+type fixedCredentials Keys
+
+func (c fixedCredentials) Retrieve(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: c.Access, SecretAccessKey: c.Secret, Source: "options"}, nil
 }
 
 // A credentialsError is that there are none to be had.
