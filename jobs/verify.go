@@ -63,8 +63,7 @@ func (e Env) Verify(ctx context.Context, plan VerifyPlan) (VerifyResult, error) 
 }
 
 func (e Env) verify(ctx context.Context, plan VerifyPlan) (*verification, error) {
-	v := &verification{env: e, plan: plan, listed: make(map[string]bucket.Info), named: make(map[string]*claim),
-		result: VerifyResult{Proved: []string{}, Findings: []Finding{}, Notices: []Finding{}, Leftovers: []string{}}}
+	v := newVerification(e, plan)
 	if err := v.list(ctx); err != nil { // before the rest: what is written meanwhile is no leftover
 		return v, err
 	}
@@ -110,8 +109,6 @@ type verification struct {
 	known     []ledger.Input
 	revisions []revision // of all readable manifests, by month and number
 	months    []ledger.Month
-	// unread counts inputs and manifests of which nobody knows what they name.
-	unread int
 }
 
 // revision is one manifest.
@@ -133,6 +130,11 @@ type claim struct {
 	// inputs are those that name it, revision the key of the manifest that does.
 	inputs   []ledger.Input
 	revision *revision
+}
+
+func newVerification(e Env, plan VerifyPlan) *verification {
+	return &verification{env: e, plan: plan, listed: make(map[string]bucket.Info), named: make(map[string]*claim),
+		result: VerifyResult{Proved: []string{}, Findings: []Finding{}, Notices: []Finding{}, Leftovers: []string{}}}
 }
 
 // wrong enters a finding.
@@ -242,7 +244,6 @@ func (v *verification) unreadableRecord(key string, err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
-	v.unread++
 	kind := UnreadableRecord
 	if errors.Is(err, ledger.ErrNewer) {
 		kind = NewerLayout

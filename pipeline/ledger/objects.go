@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/calends/calends/pricing"
 )
 
 // Layout is the version of the ledger's objects that this program writes: inputs
@@ -75,3 +78,18 @@ func RevisionFolder(key string) string {
 	parts := strings.SplitAfterN(key, "/", 4)
 	return strings.Join(parts[:len(parts)-1], "")
 }
+
+// InputKeyOf is the key of an input's record.
+func InputKeyOf(number int64) string { return inputKey(number) }
+
+// InputNumber is the number that an [InputKey] says.
+func InputNumber(key string) (number int64, ok bool) {
+	if !inputKeys.MatchString(key) {
+		return 0, false
+	}
+	number, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimPrefix(key, inputsPrefix), ".json"), 10, 64)
+	return number, err == nil
+}
+
+// MonthPrefix is the folder of all revisions of a month, with its slash.
+func MonthPrefix(month pricing.Month) string { return invoicesPrefix + "month=" + month.String() + "/" }
