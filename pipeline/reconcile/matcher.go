@@ -62,6 +62,7 @@ func (m *matcher) run() {
 	m.pairs(StepKey, sameMonth|byKind|sameDates|byQuantity, nil)
 	m.sums(byTheQuantity)
 	m.tiles()
+	m.sums(byTheNet)
 	m.copies()
 	m.pairs(StepNeighbour, sameLife|byKind|sameDates|byQuantity, m.monthApart)
 	m.pairs(StepReference, sameMonth|byKind|byReference, alike)

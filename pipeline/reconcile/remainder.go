@@ -135,18 +135,21 @@ var refusedBy = map[pricing.Code][]string{
 }
 
 // refusal returns the refused change that a line of theirs is of: of the same
-// subscription, of a charge type that the code can mean, and of the same day
-// or at least the same month.
+// subscription, of a charge type that the code can mean, and of the same day,
+// or of the same month where the day is not known.
 func (x *explainer) refusal(e *entry) *Refusal {
 	var best *Refusal
 	for _, r := range x.refusals[e.subscription] {
 		if kinds, ok := refusedBy[r.Code]; ok && !hasKind(kinds, e.kind) {
 			continue
 		}
-		switch {
-		case r.Date != pricing.NoDate && (r.Date == e.line.OrderDate || r.Date == e.line.ChargeStart):
-			return r
-		case best == nil && (r.Month == e.month || e.line.OrderDate != pricing.NoDate && r.Month == e.line.OrderDate.Month()):
+		if r.Date != pricing.NoDate {
+			if r.Date == e.line.OrderDate || r.Date == e.line.ChargeStart {
+				return r
+			}
+			continue
+		}
+		if best == nil && (r.Month == e.month || e.line.OrderDate != pricing.NoDate && r.Month == e.line.OrderDate.Month()) {
 			best = r
 		}
 	}

@@ -22,9 +22,14 @@ func byTheAmount(one *entry, parts []*entry) bool {
 	return mixed(parts) && subtotal == one.line.Subtotal && tax == one.line.TaxTotal && subtotal != 0
 }
 
-// byTheQuantity: the quantities add up.
+// byTheQuantity: the quantities of one sign add up.
 func byTheQuantity(one *entry, parts []*entry) bool {
-	return one.signed().Equal(sum(parts)) && (mixed(parts) || parts[0].sign == one.sign)
+	return !mixed(parts) && one.signed().Equal(sum(parts))
+}
+
+// byTheNet: those of both signs do.
+func byTheNet(one *entry, parts []*entry) bool {
+	return mixed(parts) && one.signed().Equal(sum(parts))
 }
 
 // byTheNearest: the quantities nearly add up: better than any of the lines

@@ -216,6 +216,13 @@ func (w *writer) factors(our *reconcile.Ours, first Kind) {
 		d.month++
 		done = append(done, Moved)
 	}
+	// What came later may have made the place of the truncation idle.
+	if other := d; slices.Contains(done, Policy) {
+		other.PerUnit = !other.PerUnit
+		if other.rated() == d.rated() {
+			done = slices.DeleteFunc(done, func(k Kind) bool { return k == Policy })
+		}
+	}
 	row := w.write(d)
 	for _, k := range done {
 		w.plant(k, []int64{row}, our.Row)

@@ -27,6 +27,7 @@ type outcome struct {
 	lines, planted int
 	scores         []damage.Score
 	misses         []damage.Miss
+	all            []reconcile.Match
 	tally          reconcile.Tally
 }
 
@@ -69,6 +70,7 @@ func round(t testing.TB, seed int64, customers int, o damage.Options, neighbours
 		out.lines += len(g.Ours)
 	}
 	out.planted = len(planted)
+	out.all = matches
 	out.scores, out.misses = damage.Judge(matches, planted)
 	return out
 }
