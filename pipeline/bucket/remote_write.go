@@ -60,6 +60,9 @@ func (s remoteStore) settle(ctx context.Context, key, mark string, err error) er
 	if err == nil {
 		return nil
 	}
+	if a, ok := answerOf(err); ok && a.code == folderCode {
+		return s.settleFolder(ctx, key, err)
+	}
 	if !isTaken(err) {
 		return s.explain(ctx, err)
 	}
@@ -73,6 +76,20 @@ func (s remoteStore) settle(ctx context.Context, key, mark string, err error) er
 		return nil
 	}
 	return ErrExists
+}
+
+// folderCode is what a store over a file system answers when the key is a folder.
+// It may also be that a folder on the way was removed at the same moment.
+const folderCode = "ExistingObjectIsDirectory"
+
+func (s remoteStore) settleFolder(ctx context.Context, key string, err error) error {
+	for _, listErr := range s.pages(ctx, key+"/") {
+		if listErr != nil {
+			return listErr
+		}
+		return s.explain(ctx, err)
+	}
+	return errUndecided
 }
 
 // remoteSink writes one object. Nothing is sent before it is clear whether the

@@ -82,8 +82,8 @@ func (t troubles) explain(ctx context.Context, err error) error {
 // conflictCodes are what stores over a file system say where a key would also be a
 // folder.
 var conflictCodes = map[string]string{
-	"ObjectParentIsFile":        "a folder on the way is an object",
-	"ExistingObjectIsDirectory": "objects exist below the key",
+	"ObjectParentIsFile": "a folder on the way is an object",
+	folderCode:           "objects exist below the key",
 }
 
 // network explains what kept a request from being answered.
