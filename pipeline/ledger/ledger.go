@@ -146,22 +146,24 @@ func read[Row any](ctx context.Context, l Ledger, o Object, each func([]Row) err
 		return err
 	}
 	defer func() { err = errors.Join(err, object.Close()) }()
-	r := parquet.NewGenericReader[Row](io.NewSectionReader(object, 0, object.Size()))
-	defer func() { err = errors.Join(err, r.Close()) }()
-	batch := make([]Row, min(1024, max(1, r.NumRows())))
+	r, err := newRowReader[Row](o, object)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	batch := make([]Row, min(1024, max(1, r.left)))
 	for {
-		clear(batch)
-		n, err := r.Read(batch)
+		n, readErr := r.read(batch)
 		if n > 0 {
 			if err := each(batch[:n]); err != nil {
 				return err
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(readErr, io.EOF) {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("read %s: %w", o.Key, err)
+		if readErr != nil {
+			return readErr
 		}
 		if err := ctx.Err(); err != nil {
 			return err

@@ -1,0 +1,59 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/calends/calends/pipeline/bucket"
+)
+
+// rowReader reads the rows of a Parquet object. Where the library panics, because
+// the store fails or the object is damaged, it returns an error.
+type rowReader[Row any] struct {
+	key    string
+	left   int64 // rows
+	reader *parquet.GenericReader[Row]
+}
+
+func newRowReader[Row any](o Object, object bucket.Object) (r *rowReader[Row], err error) {
+	defer caught(o.Key, &err)
+	// Opened apart: the reader would panic at what goes wrong with opening.
+	file, err := parquet.OpenFile(io.NewSectionReader(object, 0, object.Size()), object.Size())
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", o.Key, err)
+	}
+	return &rowReader[Row]{o.Key, file.NumRows(), parquet.NewGenericReader[Row](file)}, nil
+}
+
+// read fills the batch as far as there are rows; after the last the error is io.EOF.
+func (r *rowReader[Row]) read(batch []Row) (n int, err error) {
+	defer caught(r.key, &err)
+	clear(batch)
+	n, err = r.reader.Read(batch)
+	r.left -= int64(n)
+	switch {
+	case err == nil:
+		return n, nil
+	case !errors.Is(err, io.EOF):
+		return n, fmt.Errorf("read %s: %w", r.key, err)
+	case r.left > 0: // half of the rows must not pass for all
+		return n, fmt.Errorf("read %s: %w: %d rows are missing", r.key, io.ErrUnexpectedEOF, r.left)
+	}
+	return n, io.EOF
+}
+
+func (r *rowReader[Row]) close() error { return r.reader.Close() }
+
+// caught turns a panic of the Parquet library into an error.
+func caught(key string, err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = fmt.Errorf("read %s: not readable as Parquet: %w", key, p)
+	default:
+		*err = fmt.Errorf("read %s: not readable as Parquet: %v", key, p)
+	}
+}
