@@ -23,6 +23,8 @@ type CSV struct {
 	buf    []byte
 	err    error
 	totals invoice.Totals
+	// flushed counts the bytes that are no longer in buf.
+	flushed int64
 
 	account *invoice.Account
 	item    *invoice.Item
@@ -86,6 +88,9 @@ func (c *CSV) Close() error {
 	return nil
 }
 
+// Offset is where the next line will begin, in bytes from the file's start.
+func (c *CSV) Offset() int64 { return c.flushed + int64(len(c.buf)) }
+
 // Totals adds up the lines that were written.
 func (c *CSV) Totals() invoice.Totals { return c.totals }
 
@@ -95,6 +100,7 @@ func (c *CSV) flush() {
 	if _, err := c.w.Write(c.buf); err != nil {
 		c.err = fmt.Errorf("write reconciliation.csv: %w", err)
 	}
+	c.flushed += int64(len(c.buf))
 	c.buf = c.buf[:0]
 }
 

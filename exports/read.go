@@ -67,6 +67,11 @@ func ReadLines(r io.Reader) iter.Seq2[*invoice.Line, error] {
 	}
 }
 
+// ReadRows reads like [ReadLines] from a part of a file: whole rows without the header.
+func ReadRows(r io.Reader) iter.Seq2[*invoice.Line, error] {
+	return ReadLines(io.MultiReader(bytes.NewReader(appendHeader(nil, Columns())), r))
+}
+
 // parseLine reads the fields of one row. Its errors lack the line.
 func parseLine(fields []string, last *invoice.Line) (*invoice.Line, *PositionError) {
 	var own struct {

@@ -22,10 +22,79 @@ type chargeDocument struct {
 }
 
 func documentOf(l *invoice.Line, month pricing.Month) chargeDocument {
-	if l.InvoiceNumber != "" {
+	return newChargeDocument(l.Account.PartnerID, l.InvoiceNumber, month)
+}
+
+func newChargeDocument(partner, number string, month pricing.Month) chargeDocument {
+	if number != "" {
 		month = 0
 	}
-	return chargeDocument{l.Account.PartnerID, l.InvoiceNumber, month}
+	return chargeDocument{partner, number, month}
+}
+
+// documents returns what an input of charges has, by its record or, where that
+// does not say, by its lines.
+func (e Env) documents(ctx context.Context, in ledger.Input) (map[chargeDocument]bool, pricing.Month, error) {
+	month, err := pricing.ParseMonth(in.Month)
+	if err != nil {
+		return nil, 0, fmt.Errorf("input %d: %w", in.Number, err)
+	}
+	documents := make(map[chargeDocument]bool)
+	for _, d := range in.Documents {
+		documents[newChargeDocument(d.PartnerID, d.Number, month)] = true
+	}
+	if in.Documents != nil {
+		return documents, month, nil
+	}
+	for _, o := range in.Objects {
+		if err := e.readLines(ctx, o.Key, func(l *invoice.Line) { documents[documentOf(l, month)] = true }); err != nil {
+			return nil, 0, err
+		}
+	}
+	return documents, month, nil
+}
+
+// readElsewhere reads the charges rated elsewhere, by customer, that were taken
+// in for the months wanted. Of two files with one partner and invoice number the
+// later counts, for whatever month.
+func (e Env) readElsewhere(ctx context.Context, at snapshot, wanted func(pricing.Month) bool) (map[string][]invoice.Elsewhere, error) {
+	latest := make(map[chargeDocument]int64)
+	months := make(map[int64]pricing.Month)
+	for _, in := range at.inputs {
+		if in.Kind != ledger.Charges {
+			continue
+		}
+		documents, month, err := e.documents(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		for d := range documents {
+			latest[d] = in.Number
+		}
+		months[in.Number] = month
+	}
+	charges := make(map[string][]invoice.Elsewhere)
+	for _, in := range at.inputs {
+		month, ok := months[in.Number]
+		if !ok || !wanted(month) {
+			continue
+		}
+		for _, o := range in.Objects {
+			err := e.readLines(ctx, o.Key, func(l *invoice.Line) {
+				if latest[documentOf(l, month)] != in.Number {
+					return
+				}
+				line := *l
+				line.InvoiceNumber = "" // of whoever rated it; ours comes at close
+				id := line.Account.CustomerID
+				charges[id] = append(charges[id], invoice.Elsewhere{Line: &line, Month: month})
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return charges, nil
 }
 
 // closedDocuments returns the numbered documents that closed months have billed.
@@ -35,17 +104,13 @@ func (e Env) closedDocuments(ctx context.Context, at snapshot) (map[chargeDocume
 		if in.Kind != ledger.Charges {
 			continue
 		}
-		month, err := pricing.ParseMonth(in.Month)
+		documents, month, err := e.documents(ctx, in)
 		if err != nil {
-			return nil, fmt.Errorf("input %d: %w", in.Number, err)
+			return nil, err
 		}
-		if !ledger.Books(at.closes).IsClosed(month) {
-			continue
-		}
-		for _, o := range in.Objects {
-			err := e.readLines(ctx, o.Key, func(l *invoice.Line) { closed[documentOf(l, month)] = month })
-			if err != nil {
-				return nil, err
+		if ledger.Books(at.closes).IsClosed(month) {
+			for d := range documents {
+				closed[d] = month
 			}
 		}
 	}

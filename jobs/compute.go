@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,9 +13,9 @@ import (
 	"sync"
 
 	"github.com/calends/calends/exports"
-	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pipeline/party"
 	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
 )
@@ -34,7 +33,15 @@ type computed struct {
 	mismatched int
 	count      subscription.Count
 	locks      []ledger.Lock
+	state      state
 	policies   map[string]invoice.Policies
+}
+
+// state is what a close keeps for the next month to begin with.
+type state struct {
+	customers, subscriptions []ledger.Pending
+	parties                  []party.Customer
+	offers                   []pricing.Offer
 }
 
 type partnerInvoice struct {
@@ -48,7 +55,7 @@ const shardSize = 4096
 
 type shard struct {
 	number    int
-	customers []invoice.Customer
+	customers []customer
 }
 
 type shardResult struct {
@@ -56,57 +63,70 @@ type shardResult struct {
 	err      error
 }
 
-// compute bills every customer for the month. With number, invoices get their
-// numbers, as closing gives them.
-func (e Env) compute(ctx context.Context, at snapshot, month pricing.Month, number bool) (*computed, error) {
+// compute bills every customer for the month. With closing, invoices get their
+// numbers and what the next month begins with is kept, as a close wants it.
+func (e Env) compute(ctx context.Context, at snapshot, month pricing.Month, closing bool) (*computed, error) {
 	r, err := e.prepare(ctx, at, month)
 	if err != nil {
 		return nil, err
 	}
-	m := &merged{month: month, closing: number, books: r.books, catalog: r.catalog, published: r.published, stale: make(map[subscription.StaleSheet]bool)}
-	source := customers(e.ledger().Histories(ctx, at.inputs), r.elsewhere, r.issued)
-	if err := e.billShards(ctx, r.catalog, r.books, month, source, changeCount(at.inputs), m.add); err != nil {
+	m := &merged{ready: r, closing: closing, stale: make(map[subscription.StaleSheet]bool), partners: make(map[string][]*invoice.Line)}
+	m.published = sync.OnceValues(func() (map[exceptionKey]bool, error) { return e.readPublished(ctx, at) })
+	if err := e.billShards(ctx, r, e.customers(ctx, at, r), recordCount(at.inputs, r), m.add); err != nil {
+		return nil, err
+	}
+	if err := r.catalog.Err(); err != nil {
 		return nil, err
 	}
 	return m.finish()
 }
 
-// ready is what the customers of a month are billed with, besides their changes.
+// ready is what all customers of a month are billed with.
 type ready struct {
-	catalog   *ledger.Catalog
-	books     invoice.Books
-	issued    map[string][]invoice.Issued // by customer, when corrections belong to the month
-	published map[exceptionKey]bool       // exceptions of closed months, likewise
-	elsewhere map[string][]invoice.Elsewhere
+	month   pricing.Month
+	catalog *ledger.Catalog
+	books   invoice.Books
+	// since is the close whose state the month begins with; nil: the beginning.
+	since *ledger.Close
+	// elsewhere are the charges of the month that were rated elsewhere.
+	elsewhere map[string][]invoice.Elsewhere // by customer
 }
 
-func (e Env) prepare(ctx context.Context, at snapshot, month pricing.Month) (r ready, err error) {
-	r = ready{books: ledger.Books(at.closes), issued: make(map[string][]invoice.Issued)}
-	if r.catalog, err = e.ledger().Load(ctx, at.inputs, at.closes, e.Policies); err != nil {
-		return r, err
+func (e Env) prepare(ctx context.Context, at snapshot, month pricing.Month) (r *ready, err error) {
+	r = &ready{month: month, books: ledger.Books(at.closes)}
+	if !e.WholeHistory {
+		r.since = lastState(at.closes)
 	}
-	if r.books.FirstOpen(month) {
-		if r.issued, r.published, err = e.readIssued(ctx, at); err != nil {
-			return r, err
-		}
+	if r.catalog, err = e.ledger().Load(ctx, at.inputs, at.closes, r.since, e.Policies); err != nil {
+		return nil, err
 	}
-	r.elsewhere, err = e.readElsewhere(ctx, at, month)
+	r.elsewhere, err = e.readElsewhere(ctx, at, func(of pricing.Month) bool { return of == month })
 	return r, err
 }
 
-func changeCount(inputs []ledger.Input) (n int64) {
-	for _, in := range inputs {
-		if in.Kind == ledger.Changes {
-			n += in.Records
+// lastState is the last close, when that and all before it kept their state.
+func lastState(closes []ledger.Close) *ledger.Close {
+	if len(closes) == 0 || slices.ContainsFunc(closes, func(k ledger.Close) bool { return k.AtClose == nil }) {
+		return nil
+	}
+	return &closes[len(closes)-1]
+}
+
+// recordCount is about how many records there are to go through.
+func recordCount(inputs []ledger.Input, r *ready) (n int64) {
+	span := ledger.Span{Since: r.since, Until: r.month}
+	if r.since != nil {
+		for _, o := range r.since.AtClose.Subscriptions {
+			n += o.Records
 		}
 	}
-	return n
+	return n + span.Records(inputs)
 }
 
 // billShards bills shards on all workers and hands their outcomes on in the
 // order of the customers.
-func (e Env) billShards(parent context.Context, world invoice.World, books invoice.Books, month pricing.Month,
-	source iter.Seq2[invoice.Customer, error], total int64, take func(string, invoice.Outcome) error) error {
+func (e Env) billShards(parent context.Context, r *ready, source iter.Seq2[customer, error], total int64,
+	take func(*customer, invoice.Outcome) error) error {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	workers := max(1, e.Workers)
@@ -120,7 +140,7 @@ func (e Env) billShards(parent context.Context, world invoice.World, books invoi
 	for range workers {
 		wait.Go(func() {
 			for j := range work {
-				j.result <- bill(ctx, world, books, month, j.shard)
+				j.result <- r.bill(ctx, j.shard)
 			}
 		})
 	}
@@ -151,18 +171,19 @@ func (e Env) billShards(parent context.Context, world invoice.World, books invoi
 		if err == nil {
 			err = result.err
 		}
-		for i, c := range j.shard.customers {
+		for i := range j.shard.customers {
 			if err != nil {
 				break
 			}
-			done += int64(len(c.Changes))
-			err = take(c.ID, result.outcomes[i])
+			c := &j.shard.customers[i]
+			done += int64(len(c.Changes) + len(c.Standing))
+			err = take(c, result.outcomes[i])
 		}
 		if err != nil {
 			cancel()
 			continue // drain, so that everyone who waits gets home
 		}
-		e.progress("bill "+month.String(), done, total)
+		e.progress("bill "+r.month.String(), min(done, total), total)
 	}
 	wait.Wait()
 	if err == nil {
@@ -174,22 +195,22 @@ func (e Env) billShards(parent context.Context, world invoice.World, books invoi
 	return err
 }
 
-func bill(ctx context.Context, world invoice.World, books invoice.Books, month pricing.Month, s shard) (r shardResult) {
+func (r *ready) bill(ctx context.Context, s shard) (result shardResult) {
 	for _, c := range s.customers {
 		if err := ctx.Err(); err != nil {
 			return shardResult{err: err}
 		}
-		outcome, err := invoice.Bill(world, books, month, c)
+		outcome, err := invoice.Bill(r.catalog, r.books, r.month, c.Customer)
 		if err != nil {
 			return shardResult{err: err}
 		}
-		r.outcomes = append(r.outcomes, outcome)
+		result.outcomes = append(result.outcomes, outcome)
 	}
-	return r
+	return result
 }
 
 // shards groups customers.
-func shards(source iter.Seq2[invoice.Customer, error], yield func(shard) bool) error {
+func shards(source iter.Seq2[customer, error], yield func(shard) bool) error {
 	var s shard
 	size := 0
 	for c, err := range source {
@@ -197,7 +218,7 @@ func shards(source iter.Seq2[invoice.Customer, error], yield func(shard) bool) e
 			return err
 		}
 		s.customers = append(s.customers, c)
-		size += 1 + len(c.Changes) + len(c.Issued) + len(c.Elsewhere)
+		size += c.work()
 		if size >= shardSize {
 			if !yield(s) {
 				return nil
@@ -212,57 +233,15 @@ func shards(source iter.Seq2[invoice.Customer, error], yield func(shard) bool) e
 	return nil
 }
 
-// customers joins what came in for each customer, in id order. It consumes the maps.
-func customers(histories iter.Seq2[ledger.History, error], elsewhere map[string][]invoice.Elsewhere, issued map[string][]invoice.Issued) iter.Seq2[invoice.Customer, error] {
-	return func(yield func(invoice.Customer, error) bool) {
-		var others []string
-		for id := range elsewhere {
-			others = append(others, id)
-		}
-		for id := range issued {
-			if _, both := elsewhere[id]; !both {
-				others = append(others, id)
-			}
-		}
-		slices.Sort(others)
-		customer := func(id string, h ledger.History) invoice.Customer {
-			return invoice.Customer{ID: id, Changes: h.Changes, Conflicts: h.Conflicts, Elsewhere: elsewhere[id], Issued: issued[id]}
-		}
-		for h, err := range histories {
-			if err != nil {
-				yield(invoice.Customer{}, err)
-				return
-			}
-			for len(others) > 0 && others[0] < h.CustomerID {
-				if !yield(customer(others[0], ledger.History{}), nil) {
-					return
-				}
-				others = others[1:]
-			}
-			if len(others) > 0 && others[0] == h.CustomerID {
-				others = others[1:]
-			}
-			if !yield(customer(h.CustomerID, h), nil) {
-				return
-			}
-		}
-		for _, id := range others {
-			if !yield(customer(id, ledger.History{}), nil) {
-				return
-			}
-		}
-	}
-}
-
 // merged collects outcomes in customer order.
 type merged struct {
-	month     pricing.Month
-	closing   bool // invoices get numbers, and locks are kept
-	books     invoice.Books
-	catalog   *ledger.Catalog
-	published map[exceptionKey]bool // exceptions of closed months
+	*ready
+	closing bool // invoices get numbers, and what the next month begins with is kept
+	// published are the exceptions of closed months, read when one comes up.
+	published func() (map[exceptionKey]bool, error)
 	stale     map[subscription.StaleSheet]bool
 	partners  map[string][]*invoice.Line
+	standings ledger.Standings
 	out       computed
 }
 
@@ -275,32 +254,65 @@ func keyOf(x invoice.Exception) exceptionKey {
 	return exceptionKey{x.Code, x.CustomerID, x.SubscriptionID, x.EventID}
 }
 
-func (m *merged) add(customer string, o invoice.Outcome) error {
+func (m *merged) add(c *customer, o invoice.Outcome) error {
 	m.out.exceptions = append(m.out.exceptions, o.Exceptions...)
-	for _, x := range o.Late {
-		// A line parked for want of a rate is named until there is one.
-		if !m.published[keyOf(x)] || x.Code == pricing.FXRateNotFound {
-			m.out.late = append(m.out.late, x)
-		}
-	}
-	if m.partners == nil {
-		m.partners = make(map[string][]*invoice.Line)
+	if err := m.addLate(o.Late); err != nil {
+		return err
 	}
 	for _, line := range o.Lines {
 		id := line.Account.PartnerID
+		partner, ok := m.catalog.Partner(id, m.month)
+		if !ok {
+			return fmt.Errorf("partner %s has lines in %s but was never taken in", id, m.month)
+		}
+		if line.Currency != partner.BillingCurrency {
+			m.mismatch(line, partner.BillingCurrency)
+			o.LookBack = true // it is wanted, and not issued
+			continue
+		}
 		m.partners[id] = append(m.partners[id], line)
 	}
 	for _, s := range o.Stale {
 		m.stale[s] = true
 	}
+	m.out.count.Add(o.Count)
+	if !m.closing {
+		return nil
+	}
 	for _, k := range o.Locks {
-		if !m.closing {
-			break // only a close keeps them
-		}
 		m.out.locks = append(m.out.locks, ledger.Lock{CustomerID: k.CustomerID, Key: k.Key, Lock: k.Lock})
 	}
-	m.out.count.Add(o.Count)
+	if s := c.standing(m.month, o); s != nil {
+		return m.standings.Add(s)
+	}
 	return nil
+}
+
+// addLate keeps the exceptions that closed months did not publish. A line
+// parked for want of a rate is named until there is one.
+func (m *merged) addLate(late []invoice.Exception) error {
+	if len(late) == 0 {
+		return nil
+	}
+	published, err := m.published()
+	if err != nil {
+		return err
+	}
+	for _, x := range late {
+		if !published[keyOf(x)] || x.Code == pricing.FXRateNotFound {
+			m.out.late = append(m.out.late, x)
+		}
+	}
+	return nil
+}
+
+// mismatch refuses a line of another currency than the invoice's: a correction
+// of a month that was billed before the partner changed its currency.
+func (m *merged) mismatch(l *invoice.Line, currency string) {
+	m.out.mismatched++
+	m.out.exceptions = append(m.out.exceptions, invoice.Exception{Severity: invoice.Error, Code: pricing.CurrencyMismatch,
+		PartnerID: l.Account.PartnerID, CustomerID: l.Account.CustomerID, SubscriptionID: l.SubscriptionID, Month: m.month,
+		Message: fmt.Sprintf("%s of %s is not billed: it is in %s, the invoice in %s", l.ChargeType, l.OrderDate, l.Currency, currency)})
 }
 
 // finish consolidates the lines by partner.
@@ -314,20 +326,9 @@ func (m *merged) finish() (*computed, error) {
 		m.out.exceptions = append(m.out.exceptions, invoice.Exception{Severity: invoice.Warning, Code: pricing.PriceListStale, Month: m.month,
 			Message: fmt.Sprintf("market %s has no price sheet for %s: that of %s governs", s.Market, s.Month, s.Governs)})
 	}
-	var ids []string
-	for id := range m.partners {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		partner, ok := m.catalog.Partner(id, m.month)
-		if !ok {
-			return nil, fmt.Errorf("partner %s has lines in %s but was never taken in", id, m.month)
-		}
-		lines := m.ofCurrency(partner.BillingCurrency, m.partners[id])
-		if len(lines) == 0 {
-			continue
-		}
+	for _, id := range slices.Sorted(maps.Keys(m.partners)) {
+		partner, _ := m.catalog.Partner(id, m.month)
+		lines := m.partners[id]
 		inv, err := invoice.Consolidate(m.month, partner, m.out.policies[id], lines)
 		if err != nil {
 			return nil, err
@@ -341,11 +342,26 @@ func (m *merged) finish() (*computed, error) {
 		m.out.invoices = append(m.out.invoices, partnerInvoice{inv, lines})
 	}
 	m.out.rates = usedRates(m.out.invoices)
+	if m.closing {
+		if err := m.keepState(); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortStableFunc(m.out.exceptions, func(a, b invoice.Exception) int {
 		return cmp.Or(strings.Compare(a.PartnerID, b.PartnerID), strings.Compare(a.CustomerID, b.CustomerID),
 			strings.Compare(a.SubscriptionID, b.SubscriptionID), strings.Compare(a.Message, b.Message))
 	})
 	return &m.out, nil
+}
+
+// keepState gathers what the next month begins with.
+func (m *merged) keepState() (err error) {
+	if m.out.state.customers, m.out.state.subscriptions, err = m.standings.Finish(); err != nil {
+		return err
+	}
+	m.out.state.parties = slices.Collect(m.catalog.Customers)
+	m.out.state.offers = slices.Collect(m.catalog.Offers)
+	return nil
 }
 
 // usedRates lists the exchange rates that lines used, for the close to keep.
@@ -365,68 +381,6 @@ func usedRates(invoices []partnerInvoice) []ledger.RateRef {
 	return rates
 }
 
-// ofCurrency refuses lines of another currency than the invoice's: corrections
-// of months that were billed before the partner changed its currency.
-func (m *merged) ofCurrency(currency string, lines []*invoice.Line) []*invoice.Line {
-	kept := lines[:0:0]
-	for _, l := range lines {
-		if l.Currency == currency {
-			kept = append(kept, l)
-			continue
-		}
-		m.out.mismatched++
-		m.out.exceptions = append(m.out.exceptions, invoice.Exception{Severity: invoice.Error, Code: pricing.CurrencyMismatch,
-			PartnerID: l.Account.PartnerID, CustomerID: l.Account.CustomerID, SubscriptionID: l.SubscriptionID, Month: m.month,
-			Message: fmt.Sprintf("%s of %s is not billed: it is in %s, the invoice in %s", l.ChargeType, l.OrderDate, l.Currency, currency)})
-	}
-	return kept
-}
-
-// readIssued reads the lines of all closed months by customer, and which
-// exceptions they published.
-func (e Env) readIssued(ctx context.Context, at snapshot) (map[string][]invoice.Issued, map[exceptionKey]bool, error) {
-	issued := make(map[string][]invoice.Issued)
-	published := make(map[exceptionKey]bool)
-	for _, m := range at.months {
-		if !ledger.Books(at.closes).IsClosed(m.Month) {
-			continue
-		}
-		prefix := ledger.RevisionPrefix(m.Month, m.Current.Revision)
-		for _, inv := range m.Current.Invoices {
-			row := 0
-			err := e.readLines(ctx, prefix+partnerFile(inv.PartnerID, csvName), func(l *invoice.Line) {
-				row++
-				id := l.Account.CustomerID
-				issued[id] = append(issued[id], invoice.Issued{Line: l, Row: row})
-			})
-			if err != nil {
-				return nil, nil, err
-			}
-		}
-		exceptions, err := e.readExceptions(ctx, m)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, x := range exceptions {
-			published[keyOf(x)] = true
-		}
-	}
-	return issued, published, nil
-}
-
-func (e Env) readExceptions(ctx context.Context, m ledger.Month) ([]invoice.Exception, error) {
-	key := ledger.RevisionPrefix(m.Month, m.Current.Revision) + exceptionsName
-	data, err := bucket.ReadAll(ctx, e.Bucket, key)
-	if err != nil {
-		return nil, err
-	}
-	exceptions, err := exports.ReadExceptions(bytes.NewReader(data), m.Month)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	}
-	return exceptions, nil
-}
-
 // readLines reads a reconciliation file of the bucket.
 func (e Env) readLines(ctx context.Context, key string, each func(*invoice.Line)) (err error) {
 	object, err := e.Bucket.Open(ctx, key)
@@ -441,54 +395,4 @@ func (e Env) readLines(ctx context.Context, key string, each func(*invoice.Line)
 		each(line)
 	}
 	return nil
-}
-
-// readElsewhere reads the charges rated elsewhere, by customer: of the month,
-// and of closed ones where their corrections belong to it. Of two files with
-// one partner and invoice number the later counts, for whatever open month.
-func (e Env) readElsewhere(ctx context.Context, at snapshot, month pricing.Month) (map[string][]invoice.Elsewhere, error) {
-	books := ledger.Books(at.closes)
-	latest := make(map[chargeDocument]int64)
-	byInput := make(map[int64][]invoice.Elsewhere)
-	var order []int64
-	for _, in := range at.inputs {
-		if in.Kind != ledger.Charges {
-			continue
-		}
-		of, err := pricing.ParseMonth(in.Month)
-		if err != nil {
-			return nil, fmt.Errorf("input %d: %w", in.Number, err)
-		}
-		late := books.FirstOpen(month) && books.IsClosed(of)
-		wanted := of == month || late
-		if !wanted && books.IsClosed(of) {
-			continue
-		}
-		order = append(order, in.Number)
-		for _, o := range in.Objects {
-			err := e.readLines(ctx, o.Key, func(l *invoice.Line) {
-				latest[documentOf(l, of)] = in.Number
-				if wanted {
-					byInput[in.Number] = append(byInput[in.Number], invoice.Elsewhere{Line: l, Month: of})
-				}
-			})
-			if err != nil {
-				return nil, err
-			}
-		}
-	}
-	charges := make(map[string][]invoice.Elsewhere)
-	for _, number := range order {
-		for _, c := range byInput[number] {
-			if latest[documentOf(c.Line, c.Month)] != number {
-				continue
-			}
-			line := *c.Line
-			line.InvoiceNumber = "" // Microsoft's; ours comes at close
-			c.Line = &line
-			id := line.Account.CustomerID
-			charges[id] = append(charges[id], c)
-		}
-	}
-	return charges, nil
 }

@@ -119,7 +119,7 @@ type customerKey struct {
 type knownMonth struct {
 	env  Env // with the policies that it recorded
 	past snapshot
-	ready
+	*ready
 }
 
 // explainer reads each month and computes each customer once, however many
@@ -163,13 +163,10 @@ func (x *explainer) bill(ctx context.Context, known ledger.Month, customerID str
 	if err != nil {
 		return nil, err
 	}
-	h, err := m.env.history(ctx, m.past.inputs, customerID)
-	if err != nil {
+	b := &customerBill{known: known, past: m.past, catalog: m.catalog, lines: make(map[string]*invoice.Line)}
+	if b.customer, err = m.env.wholeCustomer(ctx, m.past, m.ready, customerID); err != nil {
 		return nil, err
 	}
-	b := &customerBill{known: known, past: m.past, catalog: m.catalog, lines: make(map[string]*invoice.Line)}
-	b.customer = invoice.Customer{ID: customerID, Changes: h.Changes, Conflicts: h.Conflicts,
-		Elsewhere: m.elsewhere[customerID], Issued: m.issued[customerID]}
 	outcome, err := invoice.Bill(m.catalog, m.books, known.Month, b.customer)
 	if err != nil {
 		return nil, err
@@ -202,20 +199,20 @@ func (s snapshot) asOf(known ledger.Month) (snapshot, error) {
 	return past, nil
 }
 
-// history reads one customer's changes.
-func (e Env) history(ctx context.Context, inputs []ledger.Input, customerID string) (ledger.History, error) {
-	for h, err := range e.ledger().Histories(ctx, inputs) {
-		if err != nil {
-			return ledger.History{}, err
-		}
-		if h.CustomerID == customerID {
-			return h, nil
-		}
-		if h.CustomerID > customerID {
-			break // they come in the order of their ids
-		}
+// wholeCustomer gathers one customer with its whole history.
+func (e Env) wholeCustomer(ctx context.Context, at snapshot, r *ready, customerID string) (c invoice.Customer, err error) {
+	back, err := e.lookback(ctx, at, r)
+	if err != nil {
+		return c, err
 	}
-	return ledger.History{CustomerID: customerID}, nil
+	defer back.close()
+	recent := e.ledger().All(ctx, at.inputs, ledger.Span{Since: r.since, Until: r.month})
+	defer recent.Close()
+	changes, err := recent.Of(customerID)
+	if err != nil {
+		return c, err
+	}
+	return back.customer(customerID, changes)
 }
 
 // lineText is a line as the file has it, but for the invoice number, which

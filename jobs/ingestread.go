@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/calends/calends/exports"
 	"github.com/calends/calends/jobs/intake"
@@ -174,7 +175,8 @@ func (i *ingestion) changes(ctx context.Context, m *intake.Member, what intake.R
 		if len(run) == 0 {
 			return nil
 		}
-		err := keep(in)(i.env.ledger().PutChanges(ctx, run))
+		objects, err := i.env.ledger().PutChanges(ctx, run)
+		in.Objects = append(in.Objects, objects...)
 		run = run[:0]
 		return err
 	}
@@ -258,9 +260,12 @@ func (i *ingestion) charges(m *intake.Member, what intake.Recognised, in *ledger
 				return &contentError{fmt.Errorf("line %d: %w", c.Line, err)}
 			}
 			in.Records++
+			if d := (ledger.Document{PartnerID: line.Account.PartnerID, Number: line.InvoiceNumber}); !slices.Contains(in.Documents, d) {
+				in.Documents = append(in.Documents, d)
+			}
 		}
 		if err := bad.Err(); err != nil {
-			in.Records = 0
+			in.Records, in.Documents = 0, nil
 			return &contentError{err}
 		}
 		if err := csv.Close(); err != nil {

@@ -28,6 +28,9 @@ type Env struct {
 	Today pricing.Date
 	// Workers bill shards of customers; outputs do not depend on their number.
 	Workers int
+	// WholeHistory computes months from all that ever came in, not from the state
+	// at the last close. The result is the same, and takes longer.
+	WholeHistory bool
 	// Progress is told how far a stage is; total is 0 when it is not known.
 	// It is called from one goroutine at a time. nil: nobody watches.
 	Progress func(stage string, done, total int64)

@@ -75,7 +75,7 @@ func (e Env) catalog(ctx context.Context) (*ledger.Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.ledger().Load(ctx, at.inputs, at.closes, e.Policies)
+	return e.ledger().Load(ctx, at.inputs, at.closes, nil, e.Policies)
 }
 
 // governing returns the sheet of a market and month, or the latest earlier one.

@@ -89,12 +89,15 @@ type publication struct {
 	prints   fingerprint
 	manifest ledger.Manifest
 	prefix   string
+	// places are where each customer's lines lie, for the state at close.
+	places []ledger.LinesAt
 }
 
 // writing collects the files of one partner, or those of the whole month.
 type writing struct {
 	publication *publication
 	files       []ledger.File
+	places      []ledger.LinesAt
 }
 
 // publish writes the month's next revision and returns its manifest. What an
@@ -160,17 +163,44 @@ func (p *publication) write(ctx context.Context) error {
 		}
 	}
 	p.manifest.Files = append(p.manifest.Files, whole.files...)
-	if p.manifest.State == ledger.Closed && len(p.computed.locks) > 0 {
-		locks, err := p.env.ledger().PutLocks(ctx, p.computed.locks)
-		if err != nil {
-			return fmt.Errorf("locks: %w", err)
+	if p.manifest.State == ledger.Closed {
+		if err := p.keepState(ctx); err != nil {
+			return fmt.Errorf("state at close: %w", err)
 		}
-		p.manifest.Locks = append(p.manifest.Locks, locks)
 	}
 	if err := p.env.mayPublish(ctx); err != nil {
 		return err
 	}
 	return p.env.ledger().PutManifest(ctx, p.computed.month, p.manifest)
+}
+
+// keepState writes what the next month begins with.
+func (p *publication) keepState(ctx context.Context) (err error) {
+	l, state, at := p.env.ledger(), p.computed.state, &ledger.AtClose{}
+	if len(p.computed.locks) > 0 {
+		locks, err := l.PutLocks(ctx, p.computed.locks)
+		if err != nil {
+			return err
+		}
+		p.manifest.Locks = append(p.manifest.Locks, locks)
+	}
+	if at.Customers, err = l.Put(ctx, state.customers); err != nil {
+		return err
+	}
+	if at.Subscriptions, err = l.Put(ctx, state.subscriptions); err != nil {
+		return err
+	}
+	if at.Parties, err = l.PutParties(ctx, state.parties); err != nil {
+		return err
+	}
+	if at.Offers, err = l.PutStandingOffers(ctx, state.offers); err != nil {
+		return err
+	}
+	if at.Lines, err = l.PutLines(ctx, p.places); err != nil {
+		return err
+	}
+	p.manifest.AtClose = at
+	return nil
 }
 
 // leftovers finds files of an interrupted run that this one would not write.
@@ -226,6 +256,7 @@ func (p *publication) writeInvoices(ctx context.Context) error {
 	}
 	for i := range writings {
 		p.manifest.Files = append(p.manifest.Files, writings[i].files...)
+		p.places = append(p.places, writings[i].places...)
 	}
 	p.manifest.Invoices = append(p.manifest.Invoices, summaries...)
 	return nil
@@ -250,6 +281,24 @@ func (d *writing) file(ctx context.Context, path string, write func(io.Writer) e
 // last is the file that was written last.
 func (d *writing) last() ledger.File { return d.files[len(d.files)-1] }
 
+// encodeCSV writes an invoice's lines and notes where each customer's lie.
+func (d *writing) encodeCSV(csv *exports.CSV, inv partnerInvoice) error {
+	d.places = nil
+	for i, l := range inv.lines {
+		at := csv.Offset()
+		if err := csv.Encode(l); err != nil {
+			return err
+		}
+		size := csv.Offset() - at
+		if n := len(d.places); n > 0 && d.places[n-1].CustomerID == l.Account.CustomerID {
+			d.places[n-1].Size += size
+			continue
+		}
+		d.places = append(d.places, ledger.LinesAt{CustomerID: l.Account.CustomerID, PartnerID: inv.PartnerID, Offset: at, Size: size, Row: i + 1})
+	}
+	return csv.Close()
+}
+
 func (d *writing) writeInvoice(ctx context.Context, inv partnerInvoice) (none ledger.InvoiceSummary, err error) {
 	p := d.publication
 	path := func(name string) string { return partnerFile(inv.PartnerID, name) }
@@ -259,7 +308,7 @@ func (d *writing) writeInvoice(ctx context.Context, inv partnerInvoice) (none le
 	var csv *exports.CSV
 	err = d.file(ctx, path(csvName), func(w io.Writer) error {
 		csv = exports.NewCSV(w)
-		return encodeAll(csv, inv.lines)
+		return d.encodeCSV(csv, inv)
 	})
 	if err != nil {
 		return none, err

@@ -169,7 +169,7 @@ func (e Env) newQuotation(ctx context.Context, plan QuotePlan) (*quotation, erro
 	if err != nil {
 		return nil, err
 	}
-	catalog, err := e.ledger().Load(ctx, at.inputs, at.closes, e.Policies)
+	catalog, err := e.ledger().Load(ctx, at.inputs, at.closes, nil, e.Policies)
 	if err != nil {
 		return nil, err
 	}
@@ -179,17 +179,13 @@ func (e Env) newQuotation(ctx context.Context, plan QuotePlan) (*quotation, erro
 		q.without.ID = strangerID
 		q.world.stranger = plan.Stranger.payer(e.Policies(""))
 	case plan.SubscriptionID != "" && plan.Type != change.Purchased:
-		h, err := e.ownerOf(ctx, at, plan.SubscriptionID, plan.CustomerID)
-		if err != nil {
+		if q.without, err = e.ownerOf(ctx, at, plan.SubscriptionID, plan.CustomerID); err != nil {
 			return nil, err
 		}
-		q.without = invoice.Customer{ID: h.CustomerID, Changes: h.Changes}
 	case plan.CustomerID != "":
-		h, err := e.history(ctx, at.inputs, plan.CustomerID)
-		if err != nil {
+		if q.without, err = e.historyOf(ctx, at, plan.CustomerID); err != nil {
 			return nil, err
 		}
-		q.without = invoice.Customer{ID: h.CustomerID, Changes: h.Changes}
 	default:
 		return nil, fmt.Errorf("%w: name the customer, or the market and currency of one", ErrUsage)
 	}

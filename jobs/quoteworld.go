@@ -55,23 +55,52 @@ func (w *quoteWorld) notes() (notes []string) {
 	return notes
 }
 
-// ownerOf finds the history that a subscription belongs to.
-func (e Env) ownerOf(ctx context.Context, at snapshot, subscriptionID, customerID string) (ledger.History, error) {
-	for h, err := range e.ledger().Histories(ctx, at.inputs) {
+// ownerOf finds the customer that a subscription belongs to, with its history.
+func (e Env) ownerOf(ctx context.Context, at snapshot, subscriptionID, customerID string) (none invoice.Customer, err error) {
+	if customerID == "" {
+		if customerID, err = e.makerOf(ctx, at, subscriptionID); err != nil {
+			return none, err
+		}
+	}
+	c, err := e.historyOf(ctx, at, customerID)
+	if err != nil {
+		return none, err
+	}
+	for _, one := range c.Changes {
+		if makes(one, subscriptionID) {
+			return c, nil
+		}
+	}
+	return none, fmt.Errorf("%w: customer %s has no subscription %s", ErrMissing, customerID, subscriptionID)
+}
+
+// makerOf finds the customer one of whose changes made a subscription.
+func (e Env) makerOf(ctx context.Context, at snapshot, subscriptionID string) (string, error) {
+	for group, err := range e.ledger().Groups(ctx, at.inputs, ledger.Span{Until: ledger.Ever}) {
 		if err != nil {
-			return ledger.History{}, err
+			return "", err
 		}
-		if customerID != "" && h.CustomerID != customerID {
-			continue
-		}
-		for _, c := range h.Changes {
+		for _, c := range group {
 			if makes(c, subscriptionID) {
-				return h, nil
+				return c.CustomerID, nil
 			}
 		}
 	}
-	if customerID != "" {
-		return ledger.History{}, fmt.Errorf("%w: customer %s has no subscription %s", ErrMissing, customerID, subscriptionID)
+	return "", fmt.Errorf("%w: no change that was taken in made a subscription %s", ErrMissing, subscriptionID)
+}
+
+// historyOf reads one customer's changes and the prices that closed months used.
+func (e Env) historyOf(ctx context.Context, at snapshot, customerID string) (c invoice.Customer, err error) {
+	all := e.ledger().All(ctx, at.inputs, ledger.Span{Until: ledger.Ever})
+	defer all.Close()
+	changes, err := all.Of(customerID)
+	if err != nil {
+		return c, err
 	}
-	return ledger.History{}, fmt.Errorf("%w: no change that was taken in made a subscription %s", ErrMissing, subscriptionID)
+	used := e.ledger().UsedLocks(ctx, at.closes)
+	defer used.Close()
+	h := ledger.NewHistory(customerID, changes)
+	c = invoice.Customer{ID: customerID, Changes: h.Changes}
+	c.Locks, err = used.Of(customerID)
+	return c, err
 }

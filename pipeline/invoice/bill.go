@@ -15,9 +15,9 @@ import (
 	"github.com/calends/calends/pricing"
 )
 
-// World is all that a customer's lines depend on besides its changes.
+// World is all that a customer's lines depend on besides what came in for it.
 type World interface {
-	subscription.World
+	subscription.Facts
 	// Partner returns a partner as it stood in a month.
 	Partner(id string, month pricing.Month) (party.Partner, bool)
 	// Rate returns the exchange rate of a month. ok is false without one.
@@ -38,16 +38,23 @@ func (b Books) IsClosed(m pricing.Month) bool { return b.Begun && b.Begin <= m &
 // FirstOpen reports whether late lines and corrections belong to the month.
 func (b Books) FirstOpen(m pricing.Month) bool { return b.Begun && m == b.Closed+1 }
 
-// Customer is everything that came in for one customer.
+// Customer is everything that came in for one customer: from the beginning, or
+// since a close at which its subscriptions stood as Standing says.
 type Customer struct {
 	ID string
+	// Standing and Ended are where the subscriptions stood, and how many had
+	// ended; nothing when Changes are the whole history.
+	Standing []subscription.Standing
+	Ended    int
 	// Changes are in the order of [change.Compare], one content an id;
 	// Conflicts are the other contents, refused.
 	Changes   []*change.Change
 	Conflicts []*change.Change
 	Elsewhere []Elsewhere
-	// Issued are the lines of its closed months.
+	// Issued are the lines of its closed months, and Locks what those used, when
+	// Changes are the whole history.
 	Issued []Issued
+	Locks  map[subscription.LockKey]subscription.Lock
 }
 
 // Elsewhere is a charge that was rated elsewhere (usage, marketplace,
@@ -68,6 +75,11 @@ type Outcome struct {
 	Late  []Exception
 	Stale []subscription.StaleSheet
 	Locks []CustomerLock
+	// End is where the customer's subscriptions stand after the month. LookBack
+	// is set when its closed months may yet come out otherwise although nothing
+	// more happens to it: something was missing that can still come in.
+	End      subscription.End
+	LookBack bool
 }
 
 // CustomerLock is a lock that was looked up, to be kept when the month closes.
@@ -86,14 +98,15 @@ func Bill(world World, books Books, month pricing.Month, c Customer) (Outcome, e
 	for _, lost := range c.Conflicts {
 		b.exceptions(b.conflict(lost))
 	}
-	count, err := subscription.Live(world, &b, c.ID, c.Changes, month)
+	end, err := subscription.Live(remembering{world, c.Locks}, &b, c.ID, c.Standing, c.Changes, month)
 	if err != nil {
 		return Outcome{}, err
 	}
 	for _, e := range c.Elsewhere {
 		b.passThrough(e)
 	}
-	b.outcome.Count = count
+	b.outcome.End, b.outcome.Count = end, end.Count
+	b.outcome.Count.Ended += c.Ended
 	if books.FirstOpen(month) {
 		b.outcome.Lines = append(corrections(c.Issued, b.desired), b.outcome.Lines...)
 	}
@@ -101,6 +114,18 @@ func Bill(world World, books Books, month pricing.Month, c Customer) (Outcome, e
 		return cmp.Or(strings.Compare(x.SubscriptionID, y.SubscriptionID), cmp.Compare(x.OrderDate, y.OrderDate))
 	})
 	return b.outcome, nil
+}
+
+// remembering is a world that knows what closed months used for one customer.
+type remembering struct {
+	World
+	locks map[subscription.LockKey]subscription.Lock
+}
+
+// Lock returns what a closed month used for the lookup.
+func (r remembering) Lock(key subscription.LockKey) (subscription.Lock, bool) {
+	lock, ok := r.locks[key]
+	return lock, ok
 }
 
 // biller is the sink of one customer's life: it makes lines of charges.
@@ -145,6 +170,7 @@ func (b *biller) keep(line *Line, month pricing.Month) {
 
 // Exception keeps those of the billed month.
 func (b *biller) Exception(e subscription.Exception) {
+	b.outcome.LookBack = b.outcome.LookBack || missing(e.Code)
 	if e.From > b.month {
 		return
 	}
@@ -156,6 +182,17 @@ func (b *biller) Exception(e subscription.Exception) {
 		SubscriptionID: e.SubscriptionID, EventID: e.EventID, Message: e.Message, Month: min(e.To, b.month)}
 	x.PartnerID = b.partnerID(x.Month)
 	b.exceptions(x)
+}
+
+// missing reports whether what is refused with the code would be taken if
+// something came in that is not there yet.
+func missing(code pricing.Code) bool {
+	switch code {
+	case pricing.PriceNotFound, pricing.PriceAmbiguous, pricing.FXRateNotFound, pricing.UnknownCustomer, pricing.UnknownPartner:
+		return true
+	default:
+		return false
+	}
 }
 
 // exceptions keeps an exception where it stands: in the billed month, or in a
@@ -386,6 +423,7 @@ func (b *biller) passThrough(e Elsewhere) {
 		return
 	}
 	refuse := func(code pricing.Code, reason string) {
+		b.outcome.LookBack = b.outcome.LookBack || missing(code)
 		b.exceptions(Exception{Severity: Error, Code: code, PartnerID: e.Line.Account.PartnerID, CustomerID: b.customer,
 			SubscriptionID: e.Line.SubscriptionID, Month: e.Month,
 			Message: e.Line.ChargeType + " of " + e.Line.OrderDate.String() + " rated elsewhere is not billed: " + reason})

@@ -79,10 +79,6 @@ func (w *world) Offer(pricing.SKU, pricing.Month) (pricing.Offer, bool) {
 	return pricing.Offer{}, false
 }
 
-func (w *world) Lock(string, subscription.LockKey) (subscription.Lock, bool) {
-	return subscription.Lock{}, false
-}
-
 var _ invoice.World = (*world)(nil)
 
 var skuA = pricing.SKU{ProductID: "A", SkuID: "0001"}

@@ -32,7 +32,14 @@ type Catalog struct {
 	offers     map[pricing.SKU]*versions[pricing.Offer]
 	// firstOffers is the first input with an offer matrix, 0 without any.
 	firstOffers int64
-	locks       map[string]map[subscription.LockKey]subscription.Lock
+	// since is the close whose state the catalog begins with: of what came in
+	// before only that is loaded. nil: everything is.
+	since *Close
+	// past are the facts of earlier closes, of customers that are looked back at.
+	past sync.Map // customer id -> versions[party.Customer]
+	// oldOffers are the offer matrices from the beginning, read when a closed
+	// month first asks.
+	oldOffers offerHistory
 
 	sheets sheets
 	payers sync.Map // payerKey -> payerAnswer
@@ -57,34 +64,59 @@ type payerAnswer struct {
 // newest is a number that no input reaches: what holds now.
 const newest = 1<<62 - 1
 
-// Load reads the inputs' data (but for changes and charges) and the closes'
-// locks. policy gives a partner's policies in open months.
-func (l Ledger) Load(ctx context.Context, inputs []Input, closes []Close, policy func(partnerID string) subscription.Policies) (*Catalog, error) {
+// Load reads the inputs' data, but for changes and charges. policy gives a
+// partner's policies in open months. With since, which must be the last close,
+// customers and offers begin as they stood then; what closed months knew of a
+// customer has to be added with [Catalog.Remember] before they are asked about it.
+func (l Ledger) Load(ctx context.Context, inputs []Input, closes []Close, since *Close, policy func(partnerID string) subscription.Policies) (*Catalog, error) {
 	c := &Catalog{
-		ledger: l, ctx: ctx, closes: closes, policy: policy,
+		ledger: l, ctx: ctx, closes: closes, since: since, policy: policy,
 		partners:   make(map[string]*versions[party.Partner]),
 		customers:  make(map[string]*versions[party.Customer]),
 		rates:      make(map[rateKey]*versions[decimal.Decimal]),
 		promotions: make(map[string]*versions[[]pricing.Promotion]),
 		offers:     make(map[pricing.SKU]*versions[pricing.Offer]),
-		locks:      make(map[string]map[subscription.LockKey]subscription.Lock),
 		sheets:     sheets{byMarket: make(map[string]map[pricing.Month]*monthSheet)},
 	}
-	for _, in := range inputs {
-		for _, o := range in.Objects {
-			if err := c.load(ctx, in, o); err != nil {
-				return nil, fmt.Errorf("input %d (%s %s): %w", in.Number, in.Kind, in.Name, err)
-			}
+	if since != nil {
+		stood := Input{Number: since.Inputs, Kind: Customers, Objects: since.AtClose.Parties}
+		if err := c.loadAll(ctx, stood); err != nil {
+			return nil, fmt.Errorf("state at the close of %s: %w", since.Month, err)
+		}
+		stood.Kind, stood.Objects = Offers, since.AtClose.Offers
+		if err := c.loadAll(ctx, stood); err != nil {
+			return nil, fmt.Errorf("state at the close of %s: %w", since.Month, err)
 		}
 	}
-	for _, closed := range closes {
-		for _, o := range closed.Locks {
-			if err := c.loadLocks(ctx, o); err != nil {
-				return nil, fmt.Errorf("close of %s: %w", closed.Month, err)
+	for _, in := range inputs {
+		if since != nil && in.Number <= since.Inputs && (in.Kind == Customers || in.Kind == Offers) {
+			if in.Kind == Offers {
+				c.oldOffers.add(in)
+				c.noteOffers(in.Number)
 			}
+			continue
+		}
+		if err := c.loadAll(ctx, in); err != nil {
+			return nil, fmt.Errorf("input %d (%s %s): %w", in.Number, in.Kind, in.Name, err)
 		}
 	}
 	return c, nil
+}
+
+func (c *Catalog) loadAll(ctx context.Context, in Input) error {
+	for _, o := range in.Objects {
+		if err := c.load(ctx, in, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteOffers keeps the first input with an offer matrix.
+func (c *Catalog) noteOffers(input int64) {
+	if c.firstOffers == 0 || input < c.firstOffers {
+		c.firstOffers = input
+	}
 }
 
 func (c *Catalog) load(ctx context.Context, in Input, o Object) error {
@@ -138,19 +170,8 @@ func (c *Catalog) load(ctx context.Context, in Input, o Object) error {
 		}
 		return err
 	case Offers:
-		if c.firstOffers == 0 {
-			c.firstOffers = n
-		}
-		return read(ctx, c.ledger, o, func(rows []offerRow) error {
-			for _, r := range rows {
-				offer := pricing.Offer{SKU: pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID}, MinLicenses: r.MinLicenses, MaxLicenses: r.MaxLicenses}
-				for i := 0; i+1 < len(r.Conversions); i += 2 {
-					offer.Conversions = append(offer.Conversions, pricing.SKU{ProductID: r.Conversions[i], SkuID: r.Conversions[i+1]})
-				}
-				entry(c.offers, offer.SKU).add(n, offer)
-			}
-			return nil
-		})
+		c.noteOffers(n)
+		return c.loadOffers(ctx, o, func(offer pricing.Offer) { entry(c.offers, offer.SKU).add(n, offer) })
 	case Prices, Software:
 		month, err := monthOf(in.Month)
 		if err != nil {
@@ -172,26 +193,17 @@ func entry[K comparable, V any](m map[K]*V, key K) *V {
 	return v
 }
 
-func (c *Catalog) loadLocks(ctx context.Context, o Object) error {
-	return read(ctx, c.ledger, o, func(rows []lockRow) error {
+func (c *Catalog) loadOffers(ctx context.Context, o Object, each func(pricing.Offer)) error {
+	return read(ctx, c.ledger, o, func(rows []offerRow) error {
 		for _, r := range rows {
-			lock, err := r.lock()
-			if err != nil {
-				return err
+			offer := pricing.Offer{SKU: pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID}, MinLicenses: r.MinLicenses, MaxLicenses: r.MaxLicenses}
+			for i := 0; i+1 < len(r.Conversions); i += 2 {
+				offer.Conversions = append(offer.Conversions, pricing.SKU{ProductID: r.Conversions[i], SkuID: r.Conversions[i+1]})
 			}
-			if c.locks[lock.CustomerID] == nil {
-				c.locks[lock.CustomerID] = make(map[subscription.LockKey]subscription.Lock)
-			}
-			c.locks[lock.CustomerID][lock.Key] = lock.Lock
+			each(offer)
 		}
 		return nil
 	})
-}
-
-// Lock returns what a closed month used for the lookup.
-func (c *Catalog) Lock(customerID string, key subscription.LockKey) (subscription.Lock, bool) {
-	lock, ok := c.locks[customerID][key]
-	return lock, ok
 }
 
 // closing returns the index of the first close that covered the month,
@@ -225,7 +237,7 @@ func (c *Catalog) factsOf(month pricing.Month) int {
 // findPayer looks customer and partner up apart: each is what the first close
 // knew of it, so that a customer who came late pays the tax rate of the month.
 func (c *Catalog) findPayer(customerID string, month pricing.Month) payerAnswer {
-	customer, ok := firstKnown(c, c.customers[customerID], month)
+	customer, ok := firstKnown(c, c.customerVersions(customerID), month)
 	if !ok {
 		return payerAnswer{code: pricing.UnknownCustomer}
 	}
@@ -235,6 +247,35 @@ func (c *Catalog) findPayer(customerID string, month pricing.Month) payerAnswer 
 			payer: &subscription.Payer{Customer: customer, Partner: party.Partner{ID: customer.PartnerID}}}
 	}
 	return payerAnswer{payer: &subscription.Payer{Partner: partner, Customer: customer, Policies: c.PoliciesIn(partner.ID, month)}}
+}
+
+// customerVersions returns what the ledger knew of a customer, and when.
+func (c *Catalog) customerVersions(id string) *versions[party.Customer] {
+	if known, ok := c.past.Load(id); ok {
+		return known.(*versions[party.Customer])
+	}
+	return c.customers[id]
+}
+
+// Remember adds what earlier closes knew of a customer, so that closed months
+// can be asked about it. It must come before the first such question.
+func (c *Catalog) Remember(customerID string, known []KnownCustomer) {
+	var v versions[party.Customer]
+	for _, k := range known {
+		v.add(k.Inputs, k.Customer)
+	}
+	if later := c.customers[customerID]; later != nil {
+		for _, one := range *later {
+			v.add(one.input, one.value)
+		}
+	}
+	c.past.Store(customerID, &v)
+}
+
+// KnownCustomer is a customer as a close with that many inputs knew it.
+type KnownCustomer struct {
+	Inputs   int64
+	Customer party.Customer
 }
 
 // firstKnown returns what a month's close knew, else a later one's, else what
@@ -300,10 +341,53 @@ func (c *Catalog) Offer(sku pricing.SKU, month pricing.Month) (offer pricing.Off
 	if c.firstOffers == 0 || c.firstOffers > position {
 		return pricing.Offer{}, false
 	}
+	if c.since != nil && position <= c.since.Inputs {
+		return c.oldOffers.at(c, sku, position), true
+	}
 	if v, ok := c.offers[sku]; ok {
 		offer, _ = v.at(position)
 	}
 	return offer, true
+}
+
+// Offers returns the offer matrix as it stands now, in no particular order.
+func (c *Catalog) Offers(yield func(pricing.Offer) bool) {
+	for _, v := range c.offers {
+		if offer, ok := v.at(newest); ok && !yield(offer) {
+			return
+		}
+	}
+}
+
+// Err returns the first failure to read what was asked for.
+func (c *Catalog) Err() error { return c.oldOffers.err }
+
+// offerHistory is all offer matrices before the last close.
+type offerHistory struct {
+	inputs []Input
+	once   sync.Once
+	offers map[pricing.SKU]*versions[pricing.Offer]
+	err    error
+}
+
+func (h *offerHistory) add(in Input) { h.inputs = append(h.inputs, in) }
+
+func (h *offerHistory) at(c *Catalog, sku pricing.SKU, position int64) (offer pricing.Offer) {
+	h.once.Do(func() {
+		h.offers = make(map[pricing.SKU]*versions[pricing.Offer])
+		for _, in := range h.inputs {
+			for _, o := range in.Objects {
+				err := c.loadOffers(c.ctx, o, func(offer pricing.Offer) { entry(h.offers, offer.SKU).add(in.Number, offer) })
+				if h.err == nil && err != nil {
+					h.err = fmt.Errorf("input %d (%s %s): %w", in.Number, in.Kind, in.Name, err)
+				}
+			}
+		}
+	})
+	if v, ok := h.offers[sku]; ok {
+		offer, _ = v.at(position)
+	}
+	return offer
 }
 
 // Customers returns all customers as they stand now, in no particular order.

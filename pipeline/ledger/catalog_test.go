@@ -248,17 +248,17 @@ func TestLocks(t *testing.T) {
 	june.Locks, july.Locks = []ledger.Object{put("10")}, []ledger.Object{put("11")}
 	other := key
 	other.Plan = pricing.Annual
-	if lock, ok := s.load(t, june).Lock("C", key); !ok || lock.UnitPrice.String() != "10" {
+	if lock, ok := s.locksOf("C", june)[key]; !ok || lock.UnitPrice.String() != "10" {
 		t.Errorf("got %+v, %v", lock, ok)
 	}
-	c := s.load(t, june, july)
-	if lock, ok := c.Lock("C", key); !ok || lock.UnitPrice.String() != "11" {
+	locks := s.locksOf("C", june, july)
+	if lock, ok := locks[key]; !ok || lock.UnitPrice.String() != "11" {
 		t.Errorf("of two closes the later: got %+v, %v", lock, ok)
 	}
-	if _, ok := c.Lock("C", other); ok {
+	if _, ok := locks[other]; ok {
 		t.Error("another question has an answer")
 	}
-	if _, ok := c.Lock("D", key); ok {
+	if _, ok := s.locksOf("D", june, july)[key]; ok {
 		t.Error("another customer has an answer")
 	}
 }

@@ -1,18 +1,19 @@
 package ledger
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/shopspring/decimal"
 
-	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/change"
 	"github.com/calends/calends/pricing"
 )
@@ -60,14 +61,30 @@ type changeRow struct {
 	NextCustomTermEnd  int32  `parquet:"nextCustomTermEndDate"`
 }
 
-// PutChanges keeps a run of changes: it sorts them and writes a data object.
-func (l Ledger) PutChanges(ctx context.Context, changes []change.Change) (Object, error) {
-	slices.SortFunc(changes, func(a, b change.Change) int { return change.Compare(&a, &b) })
-	rows := make([]changeRow, len(changes))
-	for i := range changes {
-		rows[i] = newChangeRow(&changes[i])
+// PutChanges keeps changes as data objects, one a calendar month, each in the
+// order of [change.Compare]: so that a month is read without the others.
+func (l Ledger) PutChanges(ctx context.Context, changes []change.Change) ([]Object, error) {
+	slices.SortFunc(changes, func(a, b change.Change) int {
+		return cmp.Or(cmp.Compare(a.At.Date().Month(), b.At.Date().Month()), change.Compare(&a, &b))
+	})
+	var objects []Object
+	for len(changes) > 0 {
+		month := changes[0].At.Date().Month()
+		var rows []changeRow
+		overrides := false
+		for len(changes) > 0 && changes[0].At.Date().Month() == month {
+			rows = append(rows, newChangeRow(&changes[0]))
+			overrides = overrides || changes[0].Type == change.Overridden
+			changes = changes[1:]
+		}
+		o, err := write(ctx, l, rows)
+		if err != nil {
+			return nil, fmt.Errorf("changes of %s: %w", month, err)
+		}
+		o.Month, o.Overrides = month.String(), overrides
+		objects = append(objects, o)
 	}
-	return write(ctx, l, rows)
+	return objects, nil
 }
 
 func newChangeRow(c *change.Change) changeRow {
@@ -140,30 +157,88 @@ type History struct {
 	Conflicts  []*change.Change
 }
 
-// Histories merges the runs of the inputs and yields one customer after the
-// other, in the order of their ids' bytes. It holds one customer and a part of
-// each run at a time.
-func (l Ledger) Histories(ctx context.Context, inputs []Input) iter.Seq2[History, error] {
-	return func(yield func(History, error) bool) {
+// Ever is a month after all others.
+const Ever = pricing.Month(math.MaxInt32)
+
+// Span says which changes a month is computed from.
+type Span struct {
+	// Since is the close at whose state the computing begins; nil: the beginning.
+	// What it knew of its own and earlier months is left out.
+	Since *Close
+	// Until is the month computed. Later changes are read for the overrides among
+	// them, which may lift a window of this month, and for their ids, which may
+	// have been taken in before one of this month: the rest of them is left out.
+	Until pricing.Month
+}
+
+// object reports whether a data object may hold changes of the span.
+func (s Span) object(input int64, o Object) (bool, error) {
+	if o.Month == "" {
+		return true, nil // of any months
+	}
+	month, err := monthOf(o.Month)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", o.Key, err)
+	}
+	return !s.known(input, month), nil
+}
+
+// later reports whether an object's changes are of later months and none of
+// them an override.
+func (s Span) later(o Object) bool {
+	month, err := monthOf(o.Month)
+	return err == nil && month > s.Until && !o.Overrides
+}
+
+// Records counts the changes in the objects that a span reads.
+func (s Span) Records(inputs []Input) (n int64) {
+	for _, in := range inputs {
+		for _, o := range in.Objects {
+			if wanted, err := s.object(in.Number, o); in.Kind == Changes && wanted && err == nil && !s.later(o) {
+				n += o.Records
+			}
+		}
+	}
+	return n
+}
+
+func (s Span) row(input int64, r *changeRow) bool {
+	return !s.known(input, pricing.Instant(r.At).Date().Month())
+}
+
+// known reports whether the state at the close has it already.
+func (s Span) known(input int64, month pricing.Month) bool {
+	return s.Since != nil && input <= s.Since.Inputs && month <= s.Since.Month
+}
+
+// Groups merges the runs of the inputs and yields the changes of one customer
+// after the other, in the order of their ids' bytes, sorted and with all
+// repetitions. It holds one customer and a part of each run at a time.
+func (l Ledger) Groups(ctx context.Context, inputs []Input, span Span) iter.Seq2[[]*change.Change, error] {
+	return func(yield func([]*change.Change, error) bool) {
 		var runs runHeap
 		defer func() {
 			for _, r := range runs {
 				r.close()
 			}
 		}()
-		for _, in := range inputs {
-			if in.Kind != Changes {
-				continue
+		wanted, err := wantedRuns(inputs, span.object)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, w := range wanted {
+			open := l.openRun
+			if span.later(w.object) {
+				open = l.openIDs
 			}
-			for _, o := range in.Objects {
-				r, err := l.openRun(ctx, in.Number, o)
-				if err != nil {
-					yield(History{}, err)
-					return
-				}
-				if r != nil {
-					runs = append(runs, r)
-				}
+			r, err := open(ctx, w, batchOf(len(wanted)), span)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if r != nil {
+				runs = append(runs, r)
 			}
 		}
 		heap.Init(&runs)
@@ -172,7 +247,7 @@ func (l Ledger) Histories(ctx context.Context, inputs []Input) iter.Seq2[History
 			next := runs[0]
 			c := next.head
 			if len(group) > 0 && group[0].CustomerID != c.CustomerID {
-				if !yield(history(group), nil) {
+				if !yield(group, nil) {
 					return
 				}
 				group = nil
@@ -183,7 +258,7 @@ func (l Ledger) Histories(ctx context.Context, inputs []Input) iter.Seq2[History
 				err = ctx.Err()
 			}
 			if err != nil {
-				yield(History{}, err)
+				yield(nil, err)
 				return
 			}
 			if more {
@@ -194,9 +269,134 @@ func (l Ledger) Histories(ctx context.Context, inputs []Input) iter.Seq2[History
 			}
 		}
 		if len(group) > 0 {
-			yield(history(group), nil)
+			yield(group, nil)
 		}
 	}
+}
+
+// wantedRun is a data object of changes and the input that names it.
+type wantedRun struct {
+	input  int64
+	object Object
+}
+
+func wantedRuns(inputs []Input, want func(int64, Object) (bool, error)) ([]wantedRun, error) {
+	var wanted []wantedRun
+	for _, in := range inputs {
+		if in.Kind != Changes {
+			continue
+		}
+		for _, o := range in.Objects {
+			ok, err := want(in.Number, o)
+			if err != nil {
+				return nil, fmt.Errorf("input %d: %w", in.Number, err)
+			}
+			if ok {
+				wanted = append(wanted, wantedRun{in.Number, o})
+			}
+		}
+	}
+	return wanted, nil
+}
+
+// batchOf bounds the rows that many runs have at hand together.
+func batchOf(runs int) int { return min(512, max(16, 32_768/max(1, runs))) }
+
+// Past finds all changes that a span leaves out as known, customer by customer.
+type Past struct {
+	//nolint:containedctx // runs are opened when a customer is first asked for, within the run that the context is of
+	ctx    context.Context
+	ledger Ledger
+	inputs []Input
+	want   func(int64, Object) (bool, error)
+	keep   func(int64, *changeRow) bool
+
+	opened bool
+	runs   []pastRun
+}
+
+type pastRun struct {
+	input int64
+	rows  *sorted[changeRow]
+}
+
+// Before returns what the close knew of its own and earlier months.
+func (l Ledger) Before(ctx context.Context, inputs []Input, since Close) *Past {
+	span := Span{Since: &since}
+	return &Past{ctx: ctx, ledger: l, inputs: inputs,
+		want: func(input int64, o Object) (bool, error) {
+			if o.Month == "" {
+				return input <= since.Inputs, nil
+			}
+			month, err := monthOf(o.Month)
+			return span.known(input, month), err
+		},
+		keep: func(input int64, r *changeRow) bool { return span.known(input, pricing.Instant(r.At).Date().Month()) },
+	}
+}
+
+// All returns every change of a span.
+func (l Ledger) All(ctx context.Context, inputs []Input, span Span) *Past {
+	return &Past{ctx: ctx, ledger: l, inputs: inputs, want: span.object, keep: span.row}
+}
+
+// Of returns a customer's changes, in no order. Customers must be asked for in
+// the order of their ids' bytes.
+func (p *Past) Of(customerID string) ([]*change.Change, error) {
+	if err := p.open(); err != nil {
+		return nil, err
+	}
+	var changes []*change.Change
+	for _, r := range p.runs {
+		err := r.rows.take(customerID, func(row *changeRow) error {
+			if !p.keep(r.input, row) {
+				return nil
+			}
+			c, err := row.change(r.input)
+			changes = append(changes, c)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return changes, nil
+}
+
+func (p *Past) open() error {
+	if p.opened {
+		return nil
+	}
+	p.opened = true
+	wanted, err := wantedRuns(p.inputs, p.want)
+	if err != nil {
+		return err
+	}
+	for _, w := range wanted {
+		rows, err := openSorted(p.ctx, p.ledger, w.object, "customerId", batchOf(4*len(wanted)), func(r *changeRow) string { return r.CustomerID })
+		if err != nil {
+			return err
+		}
+		p.runs = append(p.runs, pastRun{w.input, rows})
+	}
+	return nil
+}
+
+// Close lets go of what is open.
+func (p *Past) Close() {
+	for _, r := range p.runs {
+		r.rows.close()
+	}
+	p.runs = nil
+}
+
+// NewHistory makes a customer's history of its changes, in any order.
+func NewHistory(customerID string, changes []*change.Change) History {
+	slices.SortFunc(changes, change.Compare)
+	if len(changes) == 0 {
+		return History{CustomerID: customerID}
+	}
+	return history(changes)
 }
 
 // history keeps one content an id: the one that was taken in first stands,
@@ -234,23 +434,74 @@ func history(sorted []*change.Change) History {
 
 // run reads one sorted data object of changes, a batch at a time.
 type run struct {
-	key    string
-	input  int64
-	object bucket.Object
-	reader *parquet.GenericReader[changeRow]
-	batch  []changeRow
-	at, n  int
-	head   *change.Change
+	head *change.Change
+	next func() (*change.Change, error) // nil at the end
+	stop func()
 }
 
-// openRun returns nil for an empty run.
-func (l Ledger) openRun(ctx context.Context, input int64, o Object) (*run, error) {
-	object, err := l.Bucket.Open(ctx, o.Key)
+// openRun returns nil for a run without a wanted row.
+func (l Ledger) openRun(ctx context.Context, w wantedRun, batch int, span Span) (*run, error) {
+	return openRows(ctx, l, w, batch, func(r *changeRow) (*change.Change, error) {
+		if !span.row(w.input, r) {
+			return nil, nil
+		}
+		return r.change(w.input)
+	})
+}
+
+// idRow is what a change's id is judged by.
+type idRow struct {
+	CustomerID string `parquet:"customerId,dict"`
+	At         int64  `parquet:"at"`
+	ID         string `parquet:"id"`
+	Record     int64  `parquet:"record"`
+}
+
+// openIDs reads of later changes only that they are there.
+func (l Ledger) openIDs(ctx context.Context, w wantedRun, batch int, _ Span) (*run, error) {
+	return openRows(ctx, l, w, batch, func(r *idRow) (*change.Change, error) {
+		return &change.Change{CustomerID: r.CustomerID, At: pricing.Instant(r.At), ID: r.ID,
+			Taken: change.Position{Input: w.input, Record: r.Record}}, nil
+	})
+}
+
+// openRows makes a run of an object's rows; read returns nil for one to leave out.
+func openRows[Row any](ctx context.Context, l Ledger, w wantedRun, batch int, read func(*Row) (*change.Change, error)) (*run, error) {
+	object, err := l.Bucket.Open(ctx, w.object.Key)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{key: o.Key, input: input, object: object, batch: make([]changeRow, min(512, max(1, o.Records))),
-		reader: parquet.NewGenericReader[changeRow](io.NewSectionReader(object, 0, object.Size()))}
+	reader := parquet.NewGenericReader[Row](io.NewSectionReader(object, 0, object.Size()))
+	rows := make([]Row, min(int64(batch), max(1, w.object.Records)))
+	at, n := 0, 0
+	r := &run{stop: func() {
+		// What was only read has nothing to lose.
+		_ = reader.Close()
+		_ = object.Close()
+	}}
+	r.next = func() (*change.Change, error) {
+		for {
+			for at == n {
+				clear(rows)
+				n, err = reader.Read(rows)
+				at = 0
+				if n == 0 && errors.Is(err, io.EOF) {
+					return nil, nil
+				}
+				if err != nil && !errors.Is(err, io.EOF) {
+					return nil, fmt.Errorf("read %s: %w", w.object.Key, err)
+				}
+			}
+			c, err := read(&rows[at])
+			at++
+			if err != nil {
+				return nil, fmt.Errorf("read %s: %w", w.object.Key, err)
+			}
+			if c != nil {
+				return c, nil
+			}
+		}
+	}
 	more, err := r.advance()
 	if err != nil || !more {
 		r.close()
@@ -259,33 +510,13 @@ func (l Ledger) openRun(ctx context.Context, input int64, o Object) (*run, error
 	return r, nil
 }
 
-// advance moves to the next change. It returns false at the end.
-func (r *run) advance() (bool, error) {
-	for r.at == r.n {
-		clear(r.batch)
-		n, err := r.reader.Read(r.batch)
-		r.at, r.n = 0, n
-		if n == 0 && errors.Is(err, io.EOF) {
-			return false, nil
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return false, fmt.Errorf("read %s: %w", r.key, err)
-		}
-	}
-	c, err := r.batch[r.at].change(r.input)
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", r.key, err)
-	}
-	r.head = c
-	r.at++
-	return true, nil
+// advance moves to the next wanted change. It returns false at the end.
+func (r *run) advance() (more bool, err error) {
+	r.head, err = r.next()
+	return r.head != nil, err
 }
 
-// close lets go of what was only read: there is nothing to lose.
-func (r *run) close() {
-	_ = r.reader.Close()
-	_ = r.object.Close()
-}
+func (r *run) close() { r.stop() }
 
 // runHeap has the run with the next change in order on top.
 type runHeap []*run

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -27,6 +28,27 @@ type store struct {
 
 func newStore() *store {
 	return &store{Ledger: ledger.Ledger{Bucket: bucket.NewMemory()}, ctx: context.Background()}
+}
+
+// each yields every customer's whole history.
+func (s *store) each(ctx context.Context, inputs []ledger.Input) iter.Seq2[ledger.History, error] {
+	return func(yield func(ledger.History, error) bool) {
+		for group, err := range s.Groups(ctx, inputs, ledger.Span{Until: ledger.Ever}) {
+			h := ledger.History{}
+			if err == nil {
+				h = ledger.NewHistory(group[0].CustomerID, group)
+			}
+			if !yield(h, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s *store) locksOf(customerID string, closes ...ledger.Close) map[subscription.LockKey]subscription.Lock {
+	used := s.UsedLocks(s.ctx, closes)
+	defer used.Close()
+	return must(used.Of(customerID))
 }
 
 // take appends an input of the objects.
@@ -70,7 +92,7 @@ var skuA = pricing.SKU{ProductID: "A", SkuID: "0001"}
 // load reads everything that was taken in.
 func (s *store) load(t rapid.TB, closes ...ledger.Close) *ledger.Catalog {
 	t.Helper()
-	c, err := s.Load(s.ctx, s.inputs, closes, func(partnerID string) subscription.Policies {
+	c, err := s.Load(s.ctx, s.inputs, closes, nil, func(partnerID string) subscription.Policies {
 		return subscription.Policies{Trust: partnerID == "trusted"}
 	})
 	if err != nil {
@@ -97,14 +119,14 @@ func (s *store) takeChanges(lines ...string) {
 	for i, line := range lines {
 		changes = append(changes, told(line, int64(i+1)))
 	}
-	s.take(ledger.Changes, "", must(s.PutChanges(s.ctx, changes)))
+	s.take(ledger.Changes, "", must(s.PutChanges(s.ctx, changes))...)
 }
 
 // histories prints what every customer's history is.
 func (s *store) histories(t rapid.TB) string {
 	t.Helper()
 	var text []string
-	for h, err := range s.Histories(s.ctx, s.inputs) {
+	for h, err := range s.each(s.ctx, s.inputs) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -179,7 +179,7 @@ func TestHistoriesEnd(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	s.takeChanges("a 2023-06-01 e1 x", "b 2023-06-01 e1 x", "c 2023-06-01 e1 x")
-	for h, err := range s.Histories(s.ctx, s.inputs) {
+	for h, err := range s.each(s.ctx, s.inputs) {
 		if err != nil || h.CustomerID != "a" {
 			t.Errorf("first came customer %q, %v", h.CustomerID, err)
 		}
@@ -188,7 +188,7 @@ func TestHistoriesEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	var last error
-	for _, err := range s.Histories(ctx, s.inputs) {
+	for _, err := range s.each(ctx, s.inputs) {
 		last = err
 		cancel()
 	}
@@ -197,7 +197,7 @@ func TestHistoriesEnd(t *testing.T) {
 	}
 	lost := s.inputs[0]
 	lost.Objects = []ledger.Object{{Key: "ledger/data/lost.parquet"}}
-	for _, err := range s.Histories(s.ctx, []ledger.Input{lost}) {
+	for _, err := range s.each(s.ctx, []ledger.Input{lost}) {
 		if !errors.Is(err, bucket.ErrNotExist) {
 			t.Errorf("a run that is not there: %v", err)
 		}

@@ -56,6 +56,14 @@ type Input struct {
 	Records int64    `json:"records"`
 	Refused int64    `json:"refused,omitempty"`
 	Objects []Object `json:"objects"`
+	// Documents are the invoices whose charges it has.
+	Documents []Document `json:"documents,omitempty"`
+}
+
+// Document is an invoice of whoever rated charges; Number may be blank.
+type Document struct {
+	PartnerID string `json:"partnerId"`
+	Number    string `json:"number,omitempty"`
 }
 
 // Object is a data object of an input or a close.
@@ -65,6 +73,10 @@ type Object struct {
 	Size    int64  `json:"size"`
 	Records int64  `json:"records"`
 	Market  string `json:"market,omitempty"` // of a price sheet
+	// Month is the one of all changes in it; Overrides is set when some of them
+	// are overrides, which earlier months want to know.
+	Month     string `json:"month,omitempty"`
+	Overrides bool   `json:"overrides,omitempty"`
 }
 
 // Ledger reads and writes a bucket's ledger.
@@ -123,20 +135,32 @@ func (l Ledger) Data(ctx context.Context, extension string, data []byte, records
 
 // write keeps rows as a Parquet object.
 func write[Row any](ctx context.Context, l Ledger, rows []Row) (Object, error) {
+	data, err := encode(rows)
+	if err != nil {
+		return Object{}, err
+	}
+	return l.Data(ctx, "parquet", data, int64(len(rows)))
+}
+
+// encode makes a Parquet file of rows.
+func encode[Row any](rows []Row) ([]byte, error) {
 	var buffer bytes.Buffer
 	w := parquet.NewGenericWriter[Row](&buffer, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowGroup),
-		parquet.CreatedBy("calends", "1", ""))
+		parquet.PageBufferSize(pageSize), parquet.CreatedBy("calends", "1", ""))
 	if _, err := w.Write(rows); err != nil {
-		return Object{}, fmt.Errorf("encode %d rows: %w", len(rows), err)
+		return nil, fmt.Errorf("encode %d rows: %w", len(rows), err)
 	}
 	if err := w.Close(); err != nil {
-		return Object{}, fmt.Errorf("encode %d rows: %w", len(rows), err)
+		return nil, fmt.Errorf("encode %d rows: %w", len(rows), err)
 	}
-	return l.Data(ctx, "parquet", buffer.Bytes(), int64(len(rows)))
+	return buffer.Bytes(), nil
 }
 
 // rowGroup bounds what a reader must hold at a time.
 const rowGroup = 131_072
+
+// pageSize bounds what must be decoded to find one customer, in bytes.
+const pageSize = 16 << 10
 
 // read yields the rows of a Parquet object in batches. The batch is reused;
 // the strings in it are not.

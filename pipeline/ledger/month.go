@@ -51,6 +51,8 @@ type Manifest struct {
 	Rates []RateRef `json:"rates,omitempty"`
 	// Locks are the prices that this close adds to those of earlier ones.
 	Locks []Object `json:"locks,omitempty"`
+	// AtClose is where everything stood at this close.
+	AtClose *AtClose `json:"atClose,omitempty"`
 }
 
 // Subscriptions says where all subscriptions stand at the month's end.
@@ -115,6 +117,8 @@ type Close struct {
 	Rates map[RateKey]decimal.Decimal
 	// Policies by partner, as the close recorded them.
 	Policies map[string]invoice.Policies
+	// AtClose is nil for closes of a program that kept no state.
+	AtClose *AtClose
 }
 
 func (k Close) policies(partnerID string, otherwise subscription.Policies) subscription.Policies {
@@ -255,7 +259,7 @@ func Closes(months []Month) ([]Close, error) {
 			rates[RateKey{r.Pricing, r.Billing, month}] = rate
 		}
 		closes = append(closes, Close{Month: m.Month, Inputs: int64(len(m.Current.Inputs)), Locks: m.Current.Locks,
-			Rates: rates, Policies: m.Current.Policies})
+			Rates: rates, Policies: m.Current.Policies, AtClose: m.Current.AtClose})
 	}
 	return closes, nil
 }

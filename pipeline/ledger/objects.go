@@ -33,7 +33,7 @@ func checkLayout(key string, recorded int) error {
 
 // Objects are all data objects that the manifest names. Whoever looks for what
 // belongs to a month asks here, so that nothing named is ever taken for a leftover.
-func (m Manifest) Objects() []Object { return slices.Clone(m.Locks) }
+func (m Manifest) Objects() []Object { return slices.Concat(m.Locks, m.AtClose.Objects()) }
 
 // DataObjects are all data objects that the input names.
 func (in Input) DataObjects() []Object { return slices.Clone(in.Objects) }

@@ -80,10 +80,10 @@ func TestChangesComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newStore()
 		put := drawChange(t)
-		s.take(ledger.Changes, "", must(s.PutChanges(s.ctx, []change.Change{put})))
+		s.take(ledger.Changes, "", must(s.PutChanges(s.ctx, []change.Change{put}))...)
 		put.Taken.Input = 1
 		got := 0
-		for h, err := range s.Histories(s.ctx, s.inputs) {
+		for h, err := range s.each(s.ctx, s.inputs) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,8 +130,7 @@ func TestRowsComeBack(t *testing.T) {
 		same(t, c.Promotions(promotion.ID), []pricing.Promotion{promotion})
 		gotOffer, _ := c.Offer(offer.SKU, month("2023-07"))
 		same(t, gotOffer, offer)
-		gotLock, _ := c.Lock(customer.ID, lock.Key)
-		same(t, gotLock, lock.Lock)
+		same(t, s.locksOf(customer.ID, k)[lock.Key], lock.Lock)
 		if rate, ok := c.Rate("EUR", "USD", month("2023-06")); !ok || !rate.Equal(pricing.ExchangeRate(usd, dec("1"))) {
 			t.Fatalf("rate %s of %s", rate, usd)
 		}

@@ -121,9 +121,16 @@ type Policies struct {
 	Trust bool
 }
 
-// World is all that a customer's life depends on besides its changes. Answers
-// must not depend on the order of questions.
+// World is all that a customer's life depends on besides its changes.
 type World interface {
+	Facts
+	// Lock returns what a closed month used for the lookup.
+	Lock(key LockKey) (Lock, bool)
+}
+
+// Facts are what is known of all customers alike. Answers must not depend on
+// the order of questions.
+type Facts interface {
 	pricing.Book
 	// Payer returns the customer's payer in a month, else UNKNOWN_CUSTOMER,
 	// or UNKNOWN_PARTNER with the id that the customer names.
@@ -133,8 +140,6 @@ type World interface {
 	// Offer returns the offer matrix's row, empty where there is none. loaded
 	// is false without any matrix.
 	Offer(sku pricing.SKU, month pricing.Month) (offer pricing.Offer, loaded bool)
-	// Lock returns what a closed month used for the lookup.
-	Lock(customerID string, key LockKey) (Lock, bool)
 }
 
 // Sink takes what a life yields, in the order in which the rules produce it

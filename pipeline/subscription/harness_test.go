@@ -125,10 +125,11 @@ func (l life) live(t *testing.T) *outcome {
 	t.Helper()
 	slices.SortFunc(l.changes, change.Compare)
 	o := &outcome{show: l.show, sheets: l.world.sheets != nil, locks: make(map[subscription.LockKey]subscription.Lock)}
-	var err error
-	if o.count, err = subscription.Live(l.world, o, "C", l.changes, l.until); err != nil {
+	end, err := subscription.Live(l.world, o, "C", nil, l.changes, l.until)
+	if err != nil {
 		t.Fatal(err)
 	}
+	o.count = end.Count
 	return o
 }
 

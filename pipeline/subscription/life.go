@@ -19,15 +19,19 @@ import (
 	"github.com/calends/calends/pricing"
 )
 
-// Live lives a customer's whole history up to the last day of a month. The
-// changes are the customer's own, one content an id, in the order of
+// Live lives a customer's history up to the last day of a month: the whole of
+// it, or what came after the day on which its subscriptions stood as from says.
+// The changes are the customer's own, one content an id, in the order of
 // [change.Compare]; those after the month are read for the overrides in them
 // and otherwise left alone. An error comes from the world, never from a change.
-func Live(world World, sink Sink, customerID string, changes []*change.Change, until pricing.Month) (Count, error) {
+func Live(world World, sink Sink, customerID string, from []Standing, changes []*change.Change, until pricing.Month) (End, error) {
 	l := &life{
 		world: world, sink: sink, customerID: customerID,
 		subscriptions: make(map[string]*subscription),
 		overrides:     collectOverrides(changes),
+	}
+	for _, st := range from {
+		l.add(st.resume())
 	}
 	last := until.Last()
 	for _, c := range changes {
@@ -35,15 +39,15 @@ func Live(world World, sink Sink, customerID string, changes []*change.Change, u
 			break
 		}
 		if err := l.apply(c); err != nil {
-			return Count{}, fmt.Errorf("customer %s, change %s: %w", customerID, c.ID, err)
+			return End{}, fmt.Errorf("customer %s, change %s: %w", customerID, c.ID, err)
 		}
 	}
 	for _, s := range l.order {
 		if err := l.advance(s, last); err != nil {
-			return Count{}, fmt.Errorf("customer %s, subscription %s: %w", customerID, s.id, err)
+			return End{}, fmt.Errorf("customer %s, subscription %s: %w", customerID, s.id, err)
 		}
 	}
-	return l.finish(last), nil
+	return End{l.finish(last), l, last}, nil
 }
 
 type life struct {
@@ -267,8 +271,8 @@ func (l *life) finish(last pricing.Date) Count {
 		case s.status == ended:
 			count.Ended++
 		case s.parked != nil:
-			l.unpark(s, last)
 			count.Parked++
+			l.unpark(s, last)
 		default:
 			count.Billed++
 		}
@@ -314,7 +318,7 @@ type ownPrice struct {
 func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.Instant, asked string, own *ownPrice) (*Lock, error) {
 	q := query(term, payer, at)
 	key := LockKey{SubscriptionID: term.SubscriptionID, At: at, SKU: term.SKU, Term: q.Term, Plan: q.Plan}
-	lock, remembered := l.world.Lock(l.customerID, key)
+	lock, remembered := l.world.Lock(key)
 	if remembered && lock.Asked == asked {
 		return &lock, nil
 	}

@@ -152,7 +152,7 @@ func (w *world) Offer(sku pricing.SKU, _ pricing.Month) (pricing.Offer, bool) {
 	return w.offers[sku], w.offers != nil
 }
 
-func (w *world) Lock(_ string, key subscription.LockKey) (subscription.Lock, bool) {
+func (w *world) Lock(key subscription.LockKey) (subscription.Lock, bool) {
 	lock, ok := w.locks[key]
 	return lock, ok
 }
