@@ -1,6 +1,7 @@
 package exports
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -21,140 +22,260 @@ const cellText = 32_767
 
 const cutMark = " … (cut; the whole text is in the CSV)"
 
-// sheetColumn is the heading and the width, in characters, of a column.
-// Headings of numbers stand right, over the numbers.
+// sheetRows is how many records stand on one sheet; a sheet ends at 1,048,576.
+const sheetRows = 1_000_000
+
+// sheetColumn is one column of a sheet of records: its heading, its width in
+// characters, what its cells hold, and what it means, for the dictionary on Notes.
 type sheetColumn struct {
-	title  string
-	width  int
-	number bool
+	title string
+	width int
+	kind  cellKind
+	means string
+}
+
+// in returns the column with the currency of its amounts in the heading.
+func (c sheetColumn) in(currency string) sheetColumn {
+	c.title += " (" + currency + ")"
+	return c
 }
 
 // dataSheet is a sheet of records: one heading row, one row a record, a table
-// around them. Rows are streamed; what a streamed sheet looks like must be said
-// before its first row.
+// around them. What goes beyond one sheet continues on the next, named
+// "Invoice lines 2" and so on.
 type dataSheet struct {
-	file    *excelize.File
-	stream  *excelize.StreamWriter
 	name    string
 	table   string
-	columns int
-	rows    int // without the heading
+	colour  string
+	columns []sheetColumn
+	keys    int // columns that stay in sight
+	printed int // columns that are printed, from the left; 0 for all
+	// empty is what the sheet says instead of records.
+	empty string
+
+	styles   *styles
+	perSheet int
+	parts    []*rows
+	written  []sheetPart
 }
 
-// newDataSheet adds a sheet with its headings, the first keys columns frozen.
-func newDataSheet(file *excelize.File, st styles, name, table, colour string, columns []sheetColumn, keys int) (*dataSheet, error) {
-	s := &dataSheet{file: file, name: name, table: table, columns: len(columns)}
-	if err := s.start(st, colour, columns, keys); err != nil {
-		return nil, fmt.Errorf("start sheet %s: %w", name, err)
-	}
-	return s, nil
+// sheetPart is a sheet of the file with some of the records.
+type sheetPart struct {
+	name string
+	rows int
 }
 
-func (s *dataSheet) start(st styles, colour string, columns []sheetColumn, keys int) (err error) {
-	if _, err := s.file.NewSheet(s.name); err != nil {
+// next begins a record. A height of 0 is the sheet's own.
+func (s *dataSheet) next(height int) (*rows, error) {
+	if n := len(s.parts); n == 0 || s.parts[n-1].count == s.perSheet {
+		if n > 0 {
+			if err := s.parts[n-1].finish(); err != nil {
+				return nil, fmt.Errorf("sheet %s: %w", s.partName(n), err)
+			}
+		}
+		kinds := make([]cellKind, len(s.columns))
+		for i, c := range s.columns {
+			kinds[i] = c.kind
+		}
+		part, err := newRows(s.styles, kinds, 2)
+		if err != nil {
+			return nil, fmt.Errorf("sheet %s: %w", s.partName(n+1), err)
+		}
+		s.parts = append(s.parts, part)
+	}
+	part := s.parts[len(s.parts)-1]
+	part.next(height)
+	return part, nil
+}
+
+// records is how many there are.
+func (s *dataSheet) records() (n int) {
+	for _, p := range s.parts {
+		n += p.count
+	}
+	return n
+}
+
+func (s *dataSheet) partName(n int) string { return partName(s.name, n) }
+
+// partName is the name of the n-th sheet of records, 1 being the first.
+func partName(name string, n int) string {
+	if n == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s %d", name, n)
+}
+
+// place says where the n-th record stands, 1 being the first, for a link.
+func (s *dataSheet) place(n int) string {
+	return fmt.Sprintf("'%s'!A%d", s.partName(1+(n-1)/s.perSheet), 2+(n-1)%s.perSheet)
+}
+
+// column returns the position, from 1, of the column with the heading.
+func (s *dataSheet) column(title string) int {
+	for i, c := range s.columns {
+		if c.title == title {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// sum is a formula over one column of all records, such as SUM or COUNT.
+func (s *dataSheet) sum(function, title string) (string, error) {
+	name, err := excelize.ColumnNumberToName(s.column(title))
+	if err != nil {
+		return "", fmt.Errorf("sheet %s, column %s: %w", s.name, title, err)
+	}
+	ranges := make([]string, max(1, len(s.parts)))
+	for i := range ranges {
+		last := 2
+		if i < len(s.parts) {
+			last = max(1, s.parts[i].count) + 1
+		}
+		ranges[i] = fmt.Sprintf("'%s'!$%s$2:$%s$%d", s.partName(i+1), name, name, last)
+	}
+	return function + "(" + strings.Join(ranges, ",") + ")", nil
+}
+
+// cells is the range of one column on the first sheet, for a chart, down to the
+// given record.
+func (s *dataSheet) cells(title string, last int) (string, error) {
+	name, err := excelize.ColumnNumberToName(s.column(title))
+	return fmt.Sprintf("'%s'!$%s$2:$%s$%d", s.name, name, name, last+1), err
+}
+
+// addTo adds the sheets to the file. decorate, which may be nil, is called with
+// each before it is complete.
+func (s *dataSheet) addTo(file *excelize.File, archive *xlsxZip, decorate func(sheetPart) error) error {
+	for n := 1; n <= max(1, len(s.parts)); n++ {
+		var part *rows
+		if n <= len(s.parts) {
+			part = s.parts[n-1]
+		}
+		if err := s.addPart(file, archive, n, part, decorate); err != nil {
+			return fmt.Errorf("sheet %s: %w", s.partName(n), err)
+		}
+	}
+	return nil
+}
+
+func (s *dataSheet) addPart(file *excelize.File, archive *xlsxZip, n int, part *rows, decorate func(sheetPart) error) error {
+	sheet := sheetPart{name: s.partName(n)}
+	table := s.table
+	if n > 1 {
+		table = fmt.Sprintf("%s%d", table, n)
+	}
+	index, err := file.NewSheet(sheet.name)
+	if err != nil {
 		return err
 	}
-	if err := layOut(s.file, s.name, colour); err != nil {
+	if part != nil {
+		if part.packer != nil {
+			if err := part.finish(); err != nil {
+				return err
+			}
+		}
+		sheet.rows = part.count
+		archive.insert(fmt.Sprintf("xl/worksheets/sheet%d.xml", index+1), part)
+	}
+	if err := layOut(file, sheet.name, s.colour); err != nil {
 		return err
 	}
-	if s.stream, err = s.file.NewStreamWriter(s.name); err != nil {
+	stream, err := s.head(file, sheet.name)
+	if err != nil {
 		return err
 	}
-	for i, c := range columns {
-		if err := s.stream.SetColWidth(i+1, i+1, float64(c.width)); err != nil {
+	switch {
+	case sheet.rows > 0:
+		// A sheet without records has no table, which Excel would find broken.
+		if err := s.addTable(stream, table, sheet.rows); err != nil {
+			return err
+		}
+	case s.empty != "":
+		if err := stream.SetRow("A2", []any{excelize.Cell{StyleID: s.styles.of(kindText), Value: s.empty}}); err != nil {
 			return err
 		}
 	}
-	corner, err := excelize.CoordinatesToCellName(keys+1, 2)
-	if err != nil {
-		return err
-	}
-	panes := &excelize.Panes{Freeze: true, XSplit: keys, YSplit: 1, TopLeftCell: corner, ActivePane: "bottomRight"}
-	if err := s.stream.SetPanes(panes); err != nil {
-		return err
-	}
-	heading := make([]any, len(columns))
-	for i, c := range columns {
-		heading[i] = st.textHeading(c.title)
-		if c.number {
-			heading[i] = st.numbersHeading(c.title)
+	if s.printed > 0 {
+		if err := s.printArea(file, sheet); err != nil {
+			return err
 		}
 	}
-	return s.stream.SetRow("A1", heading, excelize.RowOpts{Height: 32})
+	if decorate != nil && sheet.rows > 0 {
+		if err := decorate(sheet); err != nil {
+			return err
+		}
+	}
+	s.written = append(s.written, sheet)
+	return stream.Flush()
 }
 
-// append adds a record. The row may be reused.
-func (s *dataSheet) append(row []any, height ...excelize.RowOpts) error {
-	s.rows++
-	cell, err := excelize.CoordinatesToCellName(1, s.rows+1)
+// head writes widths, panes and headings.
+func (s *dataSheet) head(file *excelize.File, name string) (*excelize.StreamWriter, error) {
+	stream, err := file.NewStreamWriter(name)
+	if err != nil {
+		return nil, err
+	}
+	heading := make([]any, len(s.columns))
+	for i, c := range s.columns {
+		if err := stream.SetColWidth(i+1, i+1, float64(c.width)); err != nil {
+			return nil, err
+		}
+		heading[i] = s.styles.heading(c)
+	}
+	corner, err := excelize.CoordinatesToCellName(s.keys+1, 2)
+	if err != nil {
+		return nil, err
+	}
+	panes := &excelize.Panes{Freeze: true, XSplit: s.keys, YSplit: 1, TopLeftCell: corner, ActivePane: "bottomRight"}
+	if err := stream.SetPanes(panes); err != nil {
+		return nil, err
+	}
+	return stream, stream.SetRow("A1", heading, excelize.RowOpts{Height: 32})
+}
+
+func (s *dataSheet) addTable(stream *excelize.StreamWriter, name string, records int) error {
+	last, err := excelize.CoordinatesToCellName(len(s.columns), records+1)
 	if err != nil {
 		return err
 	}
-	return s.stream.SetRow(cell, row, height...)
+	no := false
+	return stream.AddTable(&excelize.Table{Range: "A1:" + last, Name: name, StyleName: "TableStyleLight1", ShowRowStripes: &no})
 }
 
-// rowFor is the height of a row whose wrapped text has the given width: a
-// streamed row is not made to fit by the programs that show it. No row is
-// higher than 20 lines of text.
-func rowFor(text string, width int) excelize.RowOpts {
+// printArea leaves the columns on the right out of the print.
+func (s *dataSheet) printArea(file *excelize.File, sheet sheetPart) error {
+	name, err := excelize.ColumnNumberToName(s.printed)
+	if err != nil {
+		return err
+	}
+	return file.SetDefinedName(&excelize.DefinedName{
+		Name: "_xlnm.Print_Area", RefersTo: fmt.Sprintf("'%s'!$A$1:$%s$%d", sheet.name, name, max(sheet.rows, 1)+1), Scope: sheet.name,
+	})
+}
+
+// close forgets the records.
+func (s *dataSheet) close() (err error) {
+	for _, p := range s.parts {
+		err = errors.Join(err, p.packed.Close())
+	}
+	return err
+}
+
+// heightFor is the height of a row whose wrapped text has the given width: rows
+// are not made to fit by the programs that show them. No row is higher than 20
+// lines of text; 0 is the height of one.
+func heightFor(text string, width int) int {
 	const lineHeight = 15
 	lines := 0
 	for part := range strings.SplitSeq(text, "\n") {
 		lines += 1 + len([]rune(part))/width
 	}
-	return excelize.RowOpts{Height: float64(lineHeight * min(lines, 20))}
-}
-
-func (st styles) textHeading(title string) excelize.Cell {
-	return excelize.Cell{StyleID: st.heading, Value: title}
-}
-
-func (st styles) numbersHeading(title string) excelize.Cell {
-	return excelize.Cell{StyleID: st.numberHeading, Value: title}
-}
-
-// finish puts the table around the records and hands the sheet to the file. A
-// sheet without records has no table, which Excel would find broken.
-func (s *dataSheet) finish() error {
-	if err := s.complete(); err != nil {
-		return fmt.Errorf("finish sheet %s: %w", s.name, err)
+	if lines == 1 {
+		return 0
 	}
-	return nil
-}
-
-func (s *dataSheet) complete() error {
-	if s.rows > 0 {
-		last, err := excelize.CoordinatesToCellName(s.columns, s.rows+1)
-		if err != nil {
-			return err
-		}
-		no := false
-		table := &excelize.Table{Range: "A1:" + last, Name: s.table, StyleName: "TableStyleLight1", ShowRowStripes: &no}
-		if err := s.stream.AddTable(table); err != nil {
-			return err
-		}
-	}
-	return s.stream.Flush()
-}
-
-// printColumns leaves the columns from the given one on out of the print.
-func (s *dataSheet) printColumns(last int) error {
-	name, err := excelize.ColumnNumberToName(last)
-	if err != nil {
-		return err
-	}
-	return s.file.SetDefinedName(&excelize.DefinedName{
-		Name: "_xlnm.Print_Area", RefersTo: fmt.Sprintf("'%s'!$A$1:$%s$%d", s.name, name, max(s.rows, 1)+1), Scope: s.name,
-	})
-}
-
-// reference is the cells of one column, without the heading, for a formula.
-func (s *dataSheet) reference(column int) (string, error) {
-	name, err := excelize.ColumnNumberToName(column)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("'%s'!$%s$2:$%s$%d", s.name, name, name, max(s.rows, 1)+1), nil
+	return lineHeight * min(lines, 20)
 }
 
 // layOut sets a sheet's tab colour and how it prints: one page wide, the first
@@ -199,51 +320,4 @@ func fitText(s string) string {
 	cut := string(utf16.Decode(units[:cellText-len(mark)]))
 	// A pair that the cut went through is left out.
 	return strings.TrimSuffix(cut, "\ufffd") + cutMark
-}
-
-// styles are the looks of cells. Colour has one meaning: yellow is for input.
-type styles struct {
-	heading, numberHeading, section, label, text, wrapped int
-	amount, price, whole, quantity, rate, date            int
-	verdict, input, inputDate                             int
-}
-
-func newStyles(file *excelize.File, digits int) (st styles, err error) {
-	amount := "#,##0"
-	if digits > 0 {
-		amount += "." + strings.Repeat("0", digits)
-	}
-	signed := func(format string) *string { s := format + ";[Red]-" + format; return &s }
-	format := func(s string) *string { return &s }
-	top := &excelize.Alignment{Vertical: "top"}
-	line := []excelize.Border{{Type: "bottom", Color: "7F7F7F", Style: 1}}
-	grey := excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"E7E9ED"}}
-	yellow := excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"FFF9D6"}}
-	bold := &excelize.Font{Bold: true, Family: "Calibri", Size: 11}
-	open := &excelize.Protection{Locked: false}
-	for _, s := range []struct {
-		id    *int
-		style excelize.Style
-	}{
-		{&st.heading, excelize.Style{Font: bold, Fill: grey, Border: line, Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "center", WrapText: true}}},
-		{&st.numberHeading, excelize.Style{Font: bold, Fill: grey, Border: line, Alignment: &excelize.Alignment{Horizontal: "right", Vertical: "center", WrapText: true}}},
-		{&st.section, excelize.Style{Font: &excelize.Font{Bold: true, Family: "Calibri", Size: 13}}},
-		{&st.label, excelize.Style{Font: bold, Alignment: top}},
-		{&st.text, excelize.Style{CustomNumFmt: format("@"), Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top"}}},
-		{&st.wrapped, excelize.Style{CustomNumFmt: format("@"), Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top", WrapText: true}}},
-		{&st.amount, excelize.Style{CustomNumFmt: signed(amount), Alignment: top}},
-		{&st.price, excelize.Style{CustomNumFmt: signed("#,##0.00####"), Alignment: top}},
-		{&st.whole, excelize.Style{CustomNumFmt: signed("#,##0"), Alignment: top}},
-		{&st.quantity, excelize.Style{CustomNumFmt: signed("#,##0.0#####"), Alignment: top}},
-		{&st.rate, excelize.Style{CustomNumFmt: format("0.0########"), Alignment: top}},
-		{&st.date, excelize.Style{CustomNumFmt: format("yyyy-mm-dd"), Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top"}}},
-		{&st.verdict, excelize.Style{Font: bold, Alignment: &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top"}}},
-		{&st.input, excelize.Style{CustomNumFmt: format("@"), Fill: yellow, Protection: open, Alignment: &excelize.Alignment{Vertical: "top", WrapText: true}}},
-		{&st.inputDate, excelize.Style{CustomNumFmt: format("yyyy-mm-dd"), Fill: yellow, Protection: open, Alignment: top}},
-	} {
-		if *s.id, err = file.NewStyle(&s.style); err != nil {
-			return st, fmt.Errorf("cell style: %w", err)
-		}
-	}
-	return st, nil
 }

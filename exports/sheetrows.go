@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/flate"
@@ -39,23 +40,25 @@ type rows struct {
 
 // cellFrame is what surrounds the values of one column, but for the row number.
 type cellFrame struct {
-	open   string // <c r="B
-	number string // " s="7"><v>
-	text   string // " s="7" t="inlineStr"><is><t>
-	blank  string // " s="7"/>
+	open     string // <c r="B
+	number   string // " s="7"><v>
+	fraction string // the same for a quantity that is not whole
+	text     string // " s="7" t="inlineStr"><is><t>
+	blank    string // " s="7"/>
 }
 
-// newRows returns a writer of rows with the given styles, the first one with
+// newRows returns a writer of rows with the given columns, the first one with
 // the given number.
-func newRows(styles []int, first int) (*rows, error) {
-	r := &rows{cells: make([]cellFrame, len(styles)), first: first, packed: spool{limit: spoolMemory}}
-	for i, style := range styles {
+func newRows(st *styles, kinds []cellKind, first int) (*rows, error) {
+	r := &rows{cells: make([]cellFrame, len(kinds)), first: first, packed: spool{limit: spoolMemory}}
+	style := func(k cellKind) string { return `" s="` + strconv.Itoa(st.of(k)) }
+	for i, kind := range kinds {
 		name, err := excelize.ColumnNumberToName(i + 1)
 		if err != nil {
 			return nil, err
 		}
-		s := `" s="` + strconv.Itoa(style)
-		r.cells[i] = cellFrame{`<c r="` + name, s + `"><v>`, s + `" t="inlineStr"><is><t>`, s + `"/>`}
+		s := style(kind)
+		r.cells[i] = cellFrame{`<c r="` + name, s + `"><v>`, style(kindFraction) + `"><v>`, s + `" t="inlineStr"><is><t>`, s + `"/>`}
 	}
 	var err error
 	r.packer, err = flate.NewWriter(&r.packed, flate.BestSpeed)
@@ -153,6 +156,42 @@ func (r *rows) decimal(d decimal.Decimal) {
 	r.buf = append(appendNumber(append(r.buf, r.begin().number...), d), numberEnd...)
 }
 
+// quantity writes a number that is whole, mostly.
+func (r *rows) quantity(d decimal.Decimal) {
+	frame := r.begin()
+	number := frame.number
+	if !d.IsInteger() {
+		number = frame.fraction
+	}
+	r.buf = append(appendNumber(append(r.buf, number...), d), numberEnd...)
+}
+
+// unlessZero leaves out what is zero for want of a value.
+func (r *rows) unlessZero(d decimal.Decimal) {
+	if d.IsZero() {
+		r.skip()
+		return
+	}
+	r.decimal(d)
+}
+
+func (r *rows) unlessZeroQuantity(d decimal.Decimal) {
+	if d.IsZero() {
+		r.skip()
+		return
+	}
+	r.quantity(d)
+}
+
+// share writes a part of a whole, for a percentage; nothing of nothing is blank.
+func (r *rows) share(part, whole int64) {
+	if whole == 0 {
+		r.skip()
+		return
+	}
+	r.decimal(decimal.New(part, 0).DivRound(decimal.New(max(whole, -whole), 0), 6))
+}
+
 // sheetEpoch is the day 0 of a spreadsheet, 1899-12-30, as a distance from
 // ours. It is right from March 1900 on; earlier days are written as text.
 const (
@@ -171,10 +210,11 @@ func (r *rows) date(d pricing.Date) {
 	}
 }
 
-// formula writes a formula with the number that it has now.
+// formula writes a formula, which is ours and no one else's text, with the
+// number that it has now.
 func (r *rows) formula(f string, value decimal.Decimal) {
 	frame := r.begin()
-	r.buf = append(append(r.buf, frame.number[:max(0, len(frame.number)-len("<v>"))]...), "<f>"...)
+	r.buf = append(append(r.buf, strings.TrimSuffix(frame.number, "<v>")...), "<f>"...)
 	r.buf = append(appendXML(r.buf, f), "</f><v>"...)
 	r.buf = append(appendNumber(r.buf, value), numberEnd...)
 }

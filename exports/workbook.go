@@ -8,59 +8,90 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/invoice/waterfall"
 )
 
 // The sheets, in their order. People build links on them: none is renamed.
 const (
 	summarySheet    = "Summary"
-	linesSheet      = "Invoice lines"
+	customersSheet  = "By customer"
+	productsSheet   = "By product"
 	exceptionsSheet = "Exceptions"
+	reconSheet      = "Recon lines" // only once Microsoft's file has been reconciled
+	linesSheet      = "Invoice lines"
+	prorationsSheet = "Prorations"
+	pricesSheet     = "Price changes"
+	ratesSheet      = "FX"
+	sourcesSheet    = "Sources"
 	notesSheet      = "Notes"
 )
-
-// sheetRows is how many lines stand on one sheet; a sheet ends at 1,048,576.
-const sheetRows = 1_000_000
 
 // WorkbookInfo is what a workbook says besides the lines.
 type WorkbookInfo struct {
 	Invoice *invoice.Invoice
 	// Exceptions of the month; those of other partners are left out.
-	Exceptions      []invoice.Exception
+	Exceptions []invoice.Exception
+	// Revision of the month, 1 for its first; 0 leaves it out.
+	Revision        int
 	SoftwareVersion string
-	// CSVSHA256 is the hash, in hex, of the reconciliation.csv that the
-	// workbook shows.
-	CSVSHA256 string
+	// CSV is the reconciliation.csv that the workbook shows, with what its own
+	// encoder added up.
+	CSV Control
+	// Last is the month before. nil: it has no invoice to compare with.
+	Last         *LastMonth
+	PriceChanges []PriceChange
+	Sources      []Source
+	// Recon is what comparing with Microsoft's file found. nil: not compared.
+	Recon *ReconInfo
 }
 
-// Workbook writes reconciliation.xlsx, the lines of one invoice for people:
-// Summary, Invoice lines, Exceptions and Notes. Amounts are cells with numbers;
-// a spreadsheet keeps 15 digits of them, so the exact book is the CSV.
+// LastMonth is the invoice of the month before, which the waterfall begins with.
+type LastMonth struct {
+	Revision int
+	State    string // draft or closed
+	// CSV is the file that was read, with the totals of that revision's manifest.
+	CSV       Control
+	Waterfall waterfall.Waterfall
+}
+
+// Workbook writes reconciliation.xlsx, the lines of one invoice for people, with
+// what explains and checks them. Amounts are cells with numbers; a spreadsheet
+// keeps 15 digits of them, so the exact book is the CSV.
 //
-// The same input gives the same bytes. While lines come, rows beyond 16 MiB lie
-// in a temporary file; Close compresses them and holds the compressed file in
-// memory, about 250 bytes a line, most of it random ids. Make one workbook at a time. Close also
-// removes the temporary file: call it, after a failure too.
+// The same input gives the same bytes. Records are compressed as they come and
+// lie in temporary files, so memory does not grow with the lines: only with
+// customers, products and exceptions. Close also removes those files: call it,
+// after a failure too.
 type Workbook struct {
 	// Info may be completed until Close: the hash of the CSV is known late.
 	Info WorkbookInfo
 
-	file   *excelize.File
-	styles styles
-	// lines is the sheet being filled, filled are those before it.
-	lines  *dataSheet
-	filled []*dataSheet
-	row    []any
-	totals invoice.Totals
-	err    error
-	blank  invoice.Item
+	file    *excelize.File
+	archive *xlsxZip
+	styles  styles
+	sheets  []*dataSheet // as they were begun
+	lines   *dataSheet
+	totals  invoice.Totals
+	err     error
+	blank   invoice.Item
+
+	prorated prorations
+	products products
+	rates    rates
+	late     lateLines
+	recon    recon
 
 	rowsPerSheet int
 }
 
 // NewWorkbook returns an encoder that writes to w when it is closed.
 func NewWorkbook(w io.Writer, info WorkbookInfo) (*Workbook, error) {
-	b := &Workbook{Info: info, file: excelize.NewFile(), rowsPerSheet: sheetRows}
-	b.file.SetZipWriter(func(io.Writer) excelize.ZipWriter { return &xlsxZip{w: w} })
+	return newWorkbook(w, info, sheetRows)
+}
+
+func newWorkbook(w io.Writer, info WorkbookInfo, rowsPerSheet int) (*Workbook, error) {
+	b := &Workbook{Info: info, file: excelize.NewFile(), archive: &xlsxZip{w: w}, rowsPerSheet: rowsPerSheet}
+	b.file.SetZipWriter(func(io.Writer) excelize.ZipWriter { return b.archive })
 	if err := b.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("write reconciliation.xlsx: %w", err), b.file.Close())
 	}
@@ -79,24 +110,18 @@ func (b *Workbook) start() error {
 	if b.styles, err = newStyles(b.file, digits); err != nil {
 		return err
 	}
-	if err := b.file.SetSheetName("Sheet1", summarySheet); err != nil {
-		return err
-	}
-	return b.nextLines()
+	b.lines = b.sheet(dataSheet{name: linesSheet, table: "InvoiceLines", colour: tabBlue, keys: lineKeys, printed: printedLines,
+		columns: columnsOfLines(inv.Currency)})
+	b.startProrations()
+	b.startRecon()
+	return nil
 }
 
-// nextLines starts the first or a further sheet of lines.
-func (b *Workbook) nextLines() (err error) {
-	name, table := linesSheet, "InvoiceLines"
-	if n := len(b.filled) + 1; n > 1 {
-		name, table = fmt.Sprintf("%s (%d)", name, n), fmt.Sprintf("%s%d", table, n)
-	}
-	columns := make([]sheetColumn, len(lineColumns))
-	for i, c := range lineColumns {
-		columns[i] = sheetColumn{c.title(b.Info.Invoice.Currency), c.width, c.number}
-	}
-	b.lines, err = newDataSheet(b.file, b.styles, name, table, tabBlue, columns, keyColumns)
-	return err
+// sheet begins a sheet of records.
+func (b *Workbook) sheet(s dataSheet) *dataSheet {
+	s.styles, s.perSheet = &b.styles, b.rowsPerSheet
+	b.sheets = append(b.sheets, &s)
+	return &s
 }
 
 // Encode writes one line.
@@ -108,7 +133,6 @@ func (b *Workbook) Encode(l *invoice.Line) error {
 		b.err = encodeError("reconciliation.xlsx", b.totals.Lines+1, l, err)
 		return b.err
 	}
-	b.totals.Add(l)
 	return nil
 }
 
@@ -119,31 +143,26 @@ func (b *Workbook) append(l *invoice.Line) error {
 	case l.Currency != b.Info.Invoice.Currency:
 		return fmt.Errorf("column Currency: line is in %q, the invoice in %s", l.Currency, b.Info.Invoice.Currency)
 	}
-	if b.lines.rows == b.rowsPerSheet {
-		if err := b.finishLines(); err != nil {
-			return err
-		}
-		if err := b.nextLines(); err != nil {
-			return err
-		}
+	b.totals.Add(l)
+	item := l.Item
+	if item == nil {
+		item = &b.blank
 	}
-	cell := cellMaker{styles: b.styles, digits: b.Info.Invoice.MinorDigits, number: b.totals.Lines + 1, item: l.Item}
-	if cell.item == nil {
-		cell.item = &b.blank
-	}
-	b.row = b.row[:0]
-	for _, c := range lineColumns {
-		b.row = append(b.row, c.cell(&cell, l))
-	}
-	return b.lines.append(b.row)
-}
-
-func (b *Workbook) finishLines() error {
-	b.filled = append(b.filled, b.lines)
-	if err := b.lines.printColumns(printColumns); err != nil {
+	row, err := b.lines.next(0)
+	if err != nil {
 		return err
 	}
-	return b.lines.finish()
+	cells := lineCells{row, b.Info.Invoice.MinorDigits, int64(b.totals.Lines), item}
+	for i := range lineColumns {
+		lineColumns[i].cell(&cells, l)
+	}
+	if err := row.end(); err != nil {
+		return err
+	}
+	b.products.add(l, item)
+	b.rates.add(l)
+	b.late.add(l, b.Info.Invoice.Month)
+	return b.prorated.add(l, item, b.totals.Lines)
 }
 
 // Close completes the workbook and writes it. It does not close the writer below.
@@ -154,6 +173,11 @@ func (b *Workbook) Close() error {
 	if b.err == nil {
 		if err := b.finish(); err != nil {
 			b.err = fmt.Errorf("write reconciliation.xlsx: %w", err)
+		}
+	}
+	for _, s := range b.sheets {
+		if err := s.close(); err != nil {
+			b.err = errors.Join(b.err, fmt.Errorf("remove temporary files of reconciliation.xlsx: %w", err))
 		}
 	}
 	if err := b.file.Close(); err != nil {
@@ -168,12 +192,34 @@ func (b *Workbook) Close() error {
 
 // finish completes the sheets in their order and writes the file.
 func (b *Workbook) finish() error {
-	for _, step := range []func() error{b.finishLines, b.writeExceptions, b.writeNotes, b.writeSummary, b.setProperties} {
+	b.prorated.finish()
+	customers, err := b.customersSheet()
+	if err != nil {
+		return err
+	}
+	products, err := b.productsSheet()
+	if err != nil {
+		return err
+	}
+	if err := b.file.SetSheetName("Sheet1", summarySheet); err != nil {
+		return err
+	}
+	add := func(s *dataSheet) func() error { return func() error { return s.addTo(b.file, b.archive, nil) } }
+	steps := []func() error{add(customers), add(products), b.writeExceptions}
+	if b.Info.Recon != nil {
+		steps = append(steps, add(b.recon.sheet))
+	}
+	steps = append(steps, add(b.lines), add(b.prorated.sheet), b.writePriceChanges, b.writeRates, b.writeSources,
+		b.writeNotes,
+		// Summary stands first and is filled last: it adds up the others.
+		func() error { return b.writeSummary(customers, products) },
+		b.setProperties)
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	_, err := b.file.WriteToBuffer() // into xlsxZip: the buffer stays empty
+	_, err = b.file.WriteToBuffer() // into the archive: the buffer stays empty
 	return err
 }
 
@@ -189,7 +235,7 @@ func (b *Workbook) setProperties() error {
 		LastModifiedBy: "Calends",
 		Created:        date,
 		Modified:       date,
-		Identifier:     b.Info.CSVSHA256,
+		Identifier:     b.Info.CSV.SHA256,
 		Version:        b.Info.SoftwareVersion,
 	}); err != nil {
 		return fmt.Errorf("document properties: %w", err)

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,48 +16,6 @@ import (
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pricing"
 )
-
-func companyInfo() WorkbookInfo {
-	stranger := troubles()[0]
-	stranger.PartnerID, stranger.Message = "22222222-2222-4222-8222-222222222222", "of another partner"
-	return WorkbookInfo{
-		Invoice: document(), Exceptions: append(troubles(), stranger), SoftwareVersion: "1.4.0",
-		CSVSHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-	}
-}
-
-func writeWorkbook(t testing.TB, info WorkbookInfo, lines []*invoice.Line, rowsPerSheet int) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	b, err := NewWorkbook(&out, info)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.rowsPerSheet = rowsPerSheet
-	for _, l := range lines {
-		if err := b.Encode(l); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := b.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
-func openWorkbook(t testing.TB, file []byte) *excelize.File {
-	t.Helper()
-	f, err := excelize.OpenReader(bytes.NewReader(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := f.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return f
-}
 
 // raw returns the cells of a sheet as they are stored, without formats.
 func raw(t testing.TB, f *excelize.File, sheet string) [][]string {
@@ -72,87 +29,149 @@ func raw(t testing.TB, f *excelize.File, sheet string) [][]string {
 
 func TestWorkbookSheets(t *testing.T) {
 	t.Parallel()
-	f := openWorkbook(t, writeWorkbook(t, companyInfo(), company(), sheetRows))
-	if got, want := f.GetSheetList(), []string{"Summary", "Invoice lines", "Exceptions", "Notes"}; !slices.Equal(got, want) {
+	f := openWorkbook(t, writeWorkbook(t, fullInfo(t), proved(), sheetRows))
+	if got, want := f.GetSheetList(), []string{"Summary", "By customer", "By product", "Exceptions", "Invoice lines", "Prorations",
+		"Price changes", "FX", "Sources", "Notes"}; !slices.Equal(got, want) {
 		t.Errorf("sheets %q, want %q", got, want)
 	}
 	lines := raw(t, f, linesSheet)
-	if len(lines) != 6 {
-		t.Fatalf("%d rows of lines", len(lines))
-	}
 	for i, c := range lineColumns {
 		if lines[0][i] != c.title("EUR") {
 			t.Errorf("heading %d is %q, want %q", i+1, lines[0][i], c.title("EUR"))
 		}
 	}
-	for column, want := range map[int]string{lineNumberColumn: "Line", netColumn: "Net", taxColumn: "Tax", grossColumn: "Gross"} {
-		if got := lineColumns[column-1].name; got != want {
-			t.Errorf("the control totals take %s for %s", got, want)
-		}
+	requireShown(t, f, linesSheet, 18,
+		`1|Bäckerei "Krume", Köln|new|Microsoft 365 Business Standard|2026-10-05|2026-10-05|2026-11-04|31|31|25|9.60||9.60|1.0|240.00|45.60|285.60|EUR`,
+		`2|Bäckerei "Krume", Köln|addQuantity|Microsoft 365 Business Standard|2026-10-20|2026-10-20|2026-11-04|16|31|25|9.60||-4.954839|1.0|-123.87|-23.53|-147.40|EUR`,
+		`3|Bäckerei "Krume", Köln|addQuantity|Microsoft 365 Business Standard|2026-10-20|2026-10-20|2026-11-04|16|31|30|9.60||4.954839|1.0|148.64|28.24|176.88|EUR`,
+		`4|=Yard & Sons|customerCredit||2026-10-31|2026-10-31|2026-10-31|1||1|50.00||-50.00||-50.00|-9.50|-59.50|EUR`,
+		`5|=Yard & Sons|cancelImmediate|Visio Plan 2|2026-10-07|2026-10-07|2026-11-02|27||3|15.00||-12.411290|0.921658986|-34.29|0.00|-34.29|EUR`)
+	requireShown(t, f, customersSheet, 11,
+		`Bäckerei "Krume", Köln|aaaaaaaa-0000-4000-8000-000000000001|3|264.77|50.31|315.08|146.7%|0.00|264.77||New`,
+		`Left & Gone Ltd|99999999-0000-4000-8000-000000000009|0|0.00|0.00|0.00|0.0%|100.00|-100.00|-100.0%|Left`,
+		`=Yard & Sons|bbbbbbbb-0000-4000-8000-000000000002|2|-84.29|-9.50|-93.79|-46.7%|39.39|-123.68|-314.0%|`)
+	requireShown(t, f, productsSheet, 15,
+		`Microsoft 365 Business Standard|CFQ7TTC0LDPB|0001|One-year commitment for monthly billing|3|25|5|0|9.60|9.60|EUR|264.77|50.31|315.08|146.7%`,
+		`Visio Plan 2|CFQ7TTC0HD33|0003|One-month commitment for monthly billing|1|0|0|-3|15.00|15.00|USD|-34.29|0.00|-34.29|-19.0%`,
+		`(no product)||||1|0|0|0|50.00|50.00|EUR|-50.00|-9.50|-59.50|-27.7%`)
+	requireShown(t, f, exceptionsSheet, 2, `warning|PRICE_LIST_STALE`, ``, ``, `error|SEAT_WINDOW_CLOSED`)
+	requireShown(t, f, prorationsSheet, 20,
+		`2|Bäckerei "Krume", Köln|Microsoft 365 Business Standard|addQuantity|2026-10-20|-25|2026-10-20|2026-11-04|16|31|16/31|0.5161290323|9.60||EUR|1.0|-123.8709677419|-123.87|-0.0009677419|line truncated`,
+		`3|Bäckerei "Krume", Köln|Microsoft 365 Business Standard|addQuantity|2026-10-20|30|2026-10-20|2026-11-04|16|31|16/31|0.5161290323|9.60||EUR|1.0|148.6451612903|148.64|0.0051612903|line truncated`)
+	requireShown(t, f, pricesSheet, 16,
+		`Microsoft 365 Business Standard|CFQ7TTC0LDPB|0001|P1Y|Monthly|DE|Commercial|EUR|110.40|115.20|4.80|4.3%|2026-10-01||25|10.00`,
+		`Visio Plan 2|CFQ7TTC0HD33|0003|P1M|Monthly|GB|Commercial|USD|36.00||||2026-01-01|2026-09-30|0|0.00`)
+	requireShown(t, f, ratesSheet, 9, `USD/EUR|USD|0.921658986|EUR|2026-10-01|order dates in 2026-10|Microsoft's monthly rates (fxrates), see Sources|1|-34.29`)
+	requireShown(t, f, sourcesSheet, 8,
+		`last month|reconciliation.csv|2026-09||2||77aa|the month that the waterfall begins with`,
+		`prices|DE-202610.csv|2026-10|DE|4,711|0|5f3c|priced lines of this invoice`,
+		`changes|=cmd.jsonl|||12|1|aa00|changes of subscriptions`)
+	if notes := raw(t, f, notesSheet); notes[1][0] != "What this is" || len(notes) < 60 {
+		t.Errorf("%d notes, the first %q", len(notes), notes[1])
 	}
-	shown, err := f.GetRows(linesSheet)
+}
+
+// requireShown compares the records of a sheet with what a person sees in their
+// first columns; "" stands for any.
+func requireShown(t *testing.T, f *excelize.File, sheet string, columns int, want ...string) {
+	t.Helper()
+	shown, err := f.GetRows(sheet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := strings.Join(shown[2][:16], "|")
-	want := `2|Bäckerei "Krume", Köln|addQuantity|Microsoft 365 Business Standard|2026-10-20|2026-10-20|2026-11-04|16|25|9.60|-4.954839|1.0|-123.87|-23.53|-147.40|EUR`
-	if got != want {
-		t.Errorf("row as shown\n got %s\nwant %s", got, want)
+	if len(shown) != len(want)+1 {
+		t.Fatalf("%s has %d records, want %d", sheet, len(shown)-1, len(want))
 	}
-	exceptions := raw(t, f, exceptionsSheet)
-	if len(exceptions) != 5 || exceptions[1][1] != "PRICE_LIST_STALE" || exceptions[4][1] != "SEAT_WINDOW_CLOSED" {
-		t.Errorf("exceptions %q", exceptions)
+	for i, w := range want {
+		cells := append(shown[i+1], make([]string, columns)...)[:columns]
+		if got := strings.Join(cells, "|"); w != "" && got != w {
+			t.Errorf("%s, row %d as shown\n got %s\nwant %s", sheet, i+2, got, w)
+		}
+	}
+}
+
+// The waterfall leads from last month's net to this month's, and says why.
+func TestWorkbookWaterfall(t *testing.T) {
+	t.Parallel()
+	f := openWorkbook(t, writeWorkbook(t, fullInfo(t), proved(), sheetRows))
+	shown, err := f.GetRows(summarySheet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range shown {
+		if len(row) >= 3 && (strings.HasPrefix(row[0], "Net of 2026") || len(row) > 3 && row[1] != "0.00" && (row[3] == "1" || row[3] == "2")) {
+			got = append(got, strings.Join(row[:3], " "))
+		}
+	}
+	want := []string{"Net of 2026-09 139.39 139.39", "New subscriptions 240.00 379.39", "Seats added 24.77 404.16",
+		"Cancelled and ended -173.68 230.48", "Credits, corrections, late lines -50.00 180.48", "Net of 2026-10 180.48 180.48"}
+	if len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
+		t.Errorf("waterfall\n got %q\nwant %q", got, want)
 	}
 }
 
 // The checks say PASS, also to a viewer that does not calculate; the formulas
-// say the same when they are calculated; and a changed amount makes them FAIL.
+// say the same when they are calculated.
 func TestWorkbookControlTotals(t *testing.T) {
 	t.Parallel()
-	f := openWorkbook(t, writeWorkbook(t, companyInfo(), company(), 2))
-	first := checkRow(t, f)
-	for row := first; row < first+6; row++ {
-		requireCheck(t, f, row, "PASS")
-	}
-	if err := f.SetCellValue(linesSheet, "O2", 285.61); err != nil {
-		t.Fatal(err)
-	}
-	for row, want := range map[int]string{first: "PASS", first + 1: "PASS", first + 3: "FAIL"} {
-		cell := "F" + strconv.Itoa(row)
-		if got, err := f.CalcCellValue(summarySheet, cell); err != nil || got != want {
-			t.Errorf("%s after an amount was changed: %q (%v), want %s", cell, got, err, want)
+	for name, file := range map[string][]byte{
+		"one sheet":      writeWorkbook(t, fullInfo(t), proved(), sheetRows),
+		"three sheets":   writeWorkbook(t, fullInfo(t), proved(), 2),
+		"no last month":  writeWorkbook(t, companyInfo(), company(), sheetRows),
+		"with Microsoft": comparedWorkbook(t, 2),
+	} {
+		verdicts := verdictsOf(t, openWorkbook(t, file))
+		if len(verdicts) < 8 {
+			t.Errorf("%s: %d checks", name, len(verdicts))
+		}
+		for check, v := range verdicts {
+			want := "PASS"
+			if name == "with Microsoft" && (check == "Net: expected against billed by Microsoft" || strings.HasPrefix(check, "Rows of Recon lines")) {
+				want = "FAIL" // there is a difference, and a line that only one side has
+			}
+			if v.cached != want || v.live != want {
+				t.Errorf("%s, %s: cached %s, calculated %s, want %s", name, check, v.cached, v.live, want)
+			}
 		}
 	}
 }
 
-// checkRow finds the first row of the control totals.
-func checkRow(t *testing.T, f *excelize.File) int {
+type verdict struct{ cached, live string }
+
+// verdictsOf reads every check of Summary and compares each cached number with
+// what the formula gives.
+func verdictsOf(t *testing.T, f *excelize.File) map[string]verdict {
 	t.Helper()
+	plain := excelize.Options{RawCellValue: true}
+	verdicts := make(map[string]verdict)
 	for i, row := range raw(t, f, summarySheet) {
-		if len(row) > 0 && row[0] == "Number of invoice lines" {
-			return i + 1
+		if len(row) < 6 || row[5] != "PASS" && row[5] != "FAIL" {
+			continue
+		}
+		for _, column := range []string{"B", "C", "D", "F"} {
+			cell := column + strconv.Itoa(i+1)
+			cached, err := f.GetCellValue(summarySheet, cell, plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			live, err := f.CalcCellValue(summarySheet, cell, plain)
+			if err != nil {
+				t.Fatalf("%s (%s): %v", cell, row[0], err)
+			}
+			if !sameCell(cached, live) {
+				t.Errorf("%s (%s): cached %q, calculated %q", cell, row[0], cached, live)
+			}
+			if column == "F" {
+				verdicts[row[0]] = verdict{cached, live}
+			}
+		}
+		formula, err := f.GetCellFormula(summarySheet, "D"+strconv.Itoa(i+1))
+		if err != nil || !strings.Contains(formula, "-B") {
+			t.Errorf("the difference of %s is no formula: %q, %v", row[0], formula, err)
 		}
 	}
-	t.Fatal("no control totals")
-	return 0
-}
-
-func requireCheck(t *testing.T, f *excelize.File, row int, want string) {
-	t.Helper()
-	for _, column := range []string{"C", "D", "F"} {
-		cell := column + strconv.Itoa(row)
-		cached, err := f.GetCellValue(summarySheet, cell, excelize.Options{RawCellValue: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		live, err := f.CalcCellValue(summarySheet, cell, excelize.Options{RawCellValue: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if column == "F" && cached != want || cached == "" || !sameCell(cached, live) {
-			t.Errorf("%s: cached %q, calculated %q, want %s", cell, cached, live, want)
-		}
-	}
+	return verdicts
 }
 
 func sameCell(a, b string) bool {
@@ -161,63 +180,132 @@ func sameCell(a, b string) bool {
 		return a == b
 	}
 	y, err := decimal.NewFromString(b)
-	return err == nil && x.Sub(y).Abs().LessThan(decimal.New(1, -6))
+	return err == nil && x.Sub(y).Abs().LessThan(decimal.New(1, -9))
+}
+
+// Whichever amount somebody alters, a check fails that knows it.
+func TestWorkbookAlteredAmountFails(t *testing.T) {
+	t.Parallel()
+	file := comparedWorkbook(t, sheetRows)
+	for _, c := range []struct{ sheet, column, check string }{
+		{linesSheet, "Gross (EUR)", "Gross: reconciliation.csv against Invoice lines"},
+		{linesSheet, "Net (EUR)", "Net: invoice against Invoice lines"},
+		{linesSheet, "Net (EUR)", "Net: waterfall against Invoice lines"},
+		{linesSheet, "Tax (EUR)", "Tax: invoice against Invoice lines"},
+		{customersSheet, "Gross (EUR)", "Gross: By customer against Invoice lines"},
+		{productsSheet, "Gross (EUR)", "Gross: By product against Invoice lines"},
+		{reconSheet, "Net ours (EUR)", "Net: our lines against Recon lines"},
+		{reconSheet, "Net Microsoft (EUR)", "Net: Microsoft's file against Recon lines"},
+		{reconSheet, "Gross Microsoft (EUR)", "Microsoft's net and tax against its gross"},
+		{reconSheet, "Lines Microsoft", "Lines: Microsoft's file against Recon lines"},
+	} {
+		f := openWorkbook(t, file)
+		column := slices.Index(raw(t, f, c.sheet)[0], c.column)
+		cell, err := excelize.CoordinatesToCellName(column+1, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.SetCellValue(c.sheet, cell, 0.01); err != nil {
+			t.Fatal(err)
+		}
+		for i, row := range raw(t, f, summarySheet) {
+			if len(row) > 5 && row[0] == c.check {
+				if got, err := f.CalcCellValue(summarySheet, "F"+strconv.Itoa(i+1)); err != nil || got != "FAIL" {
+					t.Errorf("%s, %s altered: %s says %q (%v)", c.sheet, c.column, c.check, got, err)
+				}
+			}
+		}
+	}
 }
 
 func TestWorkbookReportsTheEnginesMistake(t *testing.T) {
 	t.Parallel()
 	info := companyInfo()
 	info.Invoice.Totals.TaxTotal++
-	f := openWorkbook(t, writeWorkbook(t, info, company(), sheetRows))
-	first := checkRow(t, f)
-	requireCheck(t, f, first+1, "PASS")
-	requireCheck(t, f, first+2, "FAIL")
+	for check, v := range verdictsOf(t, openWorkbook(t, writeWorkbook(t, info, company(), sheetRows))) {
+		want := "PASS"
+		if check == "Tax: invoice against Invoice lines" {
+			want = "FAIL"
+		}
+		if v.cached != want || v.live != want {
+			t.Errorf("%s: cached %s, calculated %s, want %s", check, v.cached, v.live, want)
+		}
+	}
 }
 
 func TestWorkbookSplitsLines(t *testing.T) {
 	t.Parallel()
-	f := openWorkbook(t, writeWorkbook(t, companyInfo(), company(), 2))
-	want := []string{"Summary", "Invoice lines", "Invoice lines (2)", "Invoice lines (3)", "Exceptions", "Notes"}
-	if got := f.GetSheetList(); !slices.Equal(got, want) {
-		t.Fatalf("sheets %q, want %q", got, want)
+	f := openWorkbook(t, comparedWorkbook(t, 2))
+	want := []string{"Summary", "By customer", "By customer 2", "By product", "By product 2", "Exceptions"}
+	if got := f.GetSheetList(); !slices.Equal(got[:6], want) || !slices.Contains(got, "Recon lines 3") || !slices.Contains(got, "Invoice lines 3") || slices.Contains(got, "Invoice lines 4") {
+		t.Fatalf("sheets %q, want %q and so on", got, want)
 	}
-	if rows := raw(t, f, "Invoice lines (3)"); len(rows) != 2 || rows[1][0] != "5" {
+	if rows := raw(t, f, "Invoice lines 3"); len(rows) != 2 || rows[1][0] != "5" {
 		t.Errorf("last sheet %q", rows)
+	}
+	totals, err := ReadWorkbookTotals(bytes.NewReader(comparedWorkbook(t, 2)), "EUR")
+	if err != nil || totals != document().Totals {
+		t.Errorf("totals %+v (%v), want %+v", totals, err, document().Totals)
 	}
 }
 
-func TestWorkbookWithoutExceptions(t *testing.T) {
+// The comparison with Microsoft's file has a sheet, columns and legs of its own.
+func TestWorkbookCompared(t *testing.T) {
+	t.Parallel()
+	f := openWorkbook(t, comparedWorkbook(t, sheetRows))
+	if got, want := f.GetSheetList()[3:6], []string{"Exceptions", "Recon lines", "Invoice lines"}; !slices.Equal(got, want) {
+		t.Errorf("sheets %q, want %q", got, want)
+	}
+	requireShown(t, f, reconSheet, 25,
+		`Bäckerei "Krume", Köln|5a000000-0000-4000-8000-000000000001|same keys|unit price|Microsoft 365 Business Standard|CFQ7TTC0LDPB:0001|new|2026-10-05|2026-11-04|1|1|25|25|9.60|9.70|1.0|1.0|240.00|242.50|2.50|45.60|46.07|285.60|288.57|Microsoft charges 9.7 a licence, the row of 2026-09; our sheet of 2026-10 has 9.6`,
+		``, ``,
+		`=Yard & Sons||only ours|missing there|||customerCredit|2026-10-31|2026-10-31|1||1||-50.00||||-50.00||50.00|-9.50||-59.50||Microsoft has no such credit`,
+		``,
+		`Unheard-of Inc|5c|only Microsoft's|missing here|Teams Phone|CFQ7TTC0AAAA:0002|new|2026-10-09|2026-11-08||1||2||8.00||1.0||16.00|16.00||3.04||19.04|no change of ours asks for it`)
+	requireShown(t, f, exceptionsSheet, 11,
+		`error|missing there|=Yard & Sons|||Microsoft has no such credit|-50.00||50.00|50.00|4`,
+		`error|missing here|Unheard-of Inc|5c|CFQ7TTC0AAAA:0002|no change of ours asks for it||16.00|16.00|16.00|`,
+		``, ``, ``, ``, ``)
+	if linked, place, err := f.GetCellHyperLink(exceptionsSheet, "K2"); err != nil || !linked || place != "'Invoice lines'!A5" {
+		t.Errorf("the link of the first exception leads to %q (%v)", place, err)
+	}
+	last := raw(t, f, customersSheet)
+	if got := strings.Join(last[0][11:], "|"); got != "Microsoft net (EUR)|Variance (EUR)" {
+		t.Errorf("headings of By customer end with %s", got)
+	}
+}
+
+func TestWorkbookTakesNoComparisonUnasked(t *testing.T) {
+	t.Parallel()
+	b, err := NewWorkbook(io.Discard, companyInfo())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.EncodeRecon(&ReconRow{}); !errors.Is(err, errNoRecon) {
+		t.Errorf("EncodeRecon: %v", err)
+	}
+	if err := b.Close(); !errors.Is(err, errNoRecon) {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func TestWorkbookWithoutRecords(t *testing.T) {
 	t.Parallel()
 	info := companyInfo()
 	info.Exceptions = info.Exceptions[4:] // of another partner
-	rows := raw(t, openWorkbook(t, writeWorkbook(t, info, company(), sheetRows)), exceptionsSheet)
-	if len(rows) != 2 || rows[1][0] != "No exceptions" {
-		t.Errorf("sheet %q", rows)
-	}
-}
-
-// Columns of numbers and dates hold nothing but numbers, those of ids nothing
-// but text, and no sheet has a filter beside its table.
-func TestWorkbookCellTypes(t *testing.T) {
-	t.Parallel()
-	sheet := string(part(t, writeWorkbook(t, companyInfo(), company(), sheetRows), "xl/worksheets/sheet2.xml"))
-	cells := regexp.MustCompile(`<c r="([A-Z]+)[2-9]" s="\d+"([^>]*)>(<v>|<is>)`).FindAllStringSubmatch(sheet, -1)
-	if len(cells) < 100 {
-		t.Fatalf("%d cells found", len(cells))
-	}
-	for _, cell := range cells {
-		n, err := excelize.ColumnNameToNumber(cell[1])
-		if err != nil {
-			t.Fatal(err)
+	f := openWorkbook(t, writeWorkbook(t, info, company(), sheetRows))
+	for sheet, want := range map[string]string{
+		exceptionsSheet: "No exceptions",
+		pricesSheet:     "No price of a product on this invoice differs from last month's sheet",
+		sourcesSheet:    "No sources were named",
+		prorationsSheet: "The lines were read from a file, which says how none of them was computed",
+	} {
+		if rows := raw(t, f, sheet); len(rows) != 2 || rows[1][0] != want {
+			t.Errorf("%s: %q", sheet, rows)
 		}
-		c := &lineColumns[n-1]
-		number := c.number || strings.HasSuffix(c.name, "date") || strings.HasPrefix(c.name, "Service") || c.name == "Term start" || c.name == "Term end"
-		if text := cell[3] == "<is>"; text == number {
-			t.Errorf("column %s has a cell %s", c.name, cell[0])
+		if tables, err := f.GetTables(sheet); err != nil || len(tables) > 0 {
+			t.Errorf("%s has a table of nothing: %v, %v", sheet, tables, err)
 		}
-	}
-	if strings.Contains(sheet, "<autoFilter") || strings.Contains(sheet, "<f>") {
-		t.Error("a filter beside the table, or a formula among the lines")
 	}
 }
 
@@ -241,10 +329,13 @@ func part(t testing.TB, file []byte, name string) []byte {
 func TestWorkbookIsDeterministic(t *testing.T) {
 	t.Parallel()
 	lines := many(3_000, "EUR")
-	first := writeWorkbook(t, companyInfo(), lines, 1_000)
-	for range 3 {
+	first, compared := writeWorkbook(t, companyInfo(), lines, 1_000), comparedWorkbook(t, sheetRows)
+	for range 5 {
 		if !bytes.Equal(first, writeWorkbook(t, companyInfo(), lines, 1_000)) {
 			t.Fatal("the same input gave other bytes")
+		}
+		if !bytes.Equal(compared, comparedWorkbook(t, sheetRows)) { // with its charts
+			t.Fatal("the same comparison gave other bytes")
 		}
 	}
 }
@@ -285,7 +376,7 @@ func TestWorkbookDigits(t *testing.T) {
 			l.Currency = currency
 		}
 		f := openWorkbook(t, writeWorkbook(t, info, lines, sheetRows))
-		if got, err := f.GetCellValue(linesSheet, "M3"); err != nil || got != want {
+		if got, err := f.GetCellValue(linesSheet, "O3"); err != nil || got != want {
 			t.Errorf("%s: shown as %q (%v), want %q", currency, got, err, want)
 		}
 	}

@@ -1,9 +1,6 @@
 package exports
 
 import (
-	"github.com/shopspring/decimal"
-	"github.com/xuri/excelize/v2"
-
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pricing"
 )
@@ -11,164 +8,142 @@ import (
 // lineColumn is one column of the sheet Invoice lines: what a person needs of
 // a line. The machine files have all 46 columns.
 type lineColumn struct {
-	name   string
-	number bool
-	money  bool // the heading names the currency
-	width  int
-	cell   func(*cellMaker, *invoice.Line) excelize.Cell
-	means  string // for the dictionary on Notes
+	name  string
+	width int
+	kind  cellKind
+	cell  func(*lineCells, *invoice.Line)
+	means string // for the dictionary on Notes
 }
 
-// The positions, from 1, of the columns that the control totals add up.
 const (
-	keyColumns   = 3  // frozen: Line, Customer, Charge type
-	printColumns = 16 // what fits on a page: up to Currency; the rest is for looking up
+	lineKeys     = 3  // in sight always: Line, Customer, Charge type
+	printedLines = 18 // what fits on a page: up to Currency; the rest is for looking up
+)
 
-	lineNumberColumn = 1
-	netColumn        = 13
-	taxColumn        = 14
-	grossColumn      = 15
+// The columns that are added up.
+const (
+	lineColumnName  = "Line"
+	netColumnName   = "Net"
+	taxColumnName   = "Tax"
+	grossColumnName = "Gross"
 )
 
 var lineColumns = [...]lineColumn{
-	{"Line", true, false, 8, func(c *cellMaker, _ *invoice.Line) excelize.Cell { return c.whole(c.number) },
+	{"Line", 8, kindWhole, func(c *lineCells, _ *invoice.Line) { c.whole(c.line) },
 		"Row of reconciliation.csv, without its heading."},
-	{"Customer", false, false, 28, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.Account.CustomerName) },
+	{"Customer", 28, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.Account.CustomerName) },
 		"CustomerName."},
-	{"Charge type", false, false, 17, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.ChargeType) },
+	{"Charge type", 17, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.ChargeType) },
 		"ChargeType, as Microsoft names it."},
-	{"Description", false, false, 34, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.SkuName) },
+	{"Description", 34, kindText, func(c *lineCells, l *invoice.Line) { c.text(c.item.SkuName) },
 		"SkuName."},
-	{"Order date", false, false, 13, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.OrderDate) },
+	{"Order date", 13, kindDate, func(c *lineCells, l *invoice.Line) { c.date(l.OrderDate) },
 		"OrderDate: the day of the change, UTC."},
-	{"Service from", false, false, 14, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.ChargeStart) },
+	{"Service from", 14, kindDate, func(c *lineCells, l *invoice.Line) { c.date(l.ChargeStart) },
 		"ChargeStartDate: the first day charged."},
-	{"Service to", false, false, 13, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.ChargeEnd) },
+	{"Service to", 13, kindDate, func(c *lineCells, l *invoice.Line) { c.date(l.ChargeEnd) },
 		"ChargeEndDate: the last day charged, inclusive."},
-	{"Days", true, false, 7, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.days(l.ChargeStart, l.ChargeEnd) },
+	{"Days", 7, kindWhole, func(c *lineCells, l *invoice.Line) { c.days(l.ChargeStart, l.ChargeEnd) },
 		"Days charged, both ends counted."},
-	{"Quantity", true, false, 10, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.quantity(l.BillableQuantity) },
+	{"Cycle days", 8, kindWhole, func(c *lineCells, l *invoice.Line) { c.cycleDays(l) },
+		"Days of the full cycle that the days are charged of; blank for charges rated elsewhere."},
+	{"Quantity", 10, kindQuantity, func(c *lineCells, l *invoice.Line) { c.quantity(l.BillableQuantity) },
 		"BillableQuantity, always positive."},
-	{"List price", true, false, 13, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.price(l.UnitPrice) },
+	{"List price", 13, kindPrice, func(c *lineCells, l *invoice.Line) { c.decimal(l.UnitPrice) },
 		"UnitPrice: one licence for one full cycle, in the pricing currency."},
-	{"Effective price", true, false, 16, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.price(l.EffectiveUnitPrice) },
+	{"Discount", 10, kindPercent, func(c *lineCells, l *invoice.Line) { c.discount(l) },
+		"The promotion's share off the list price; blank without one."},
+	{"Effective price", 16, kindPrice, func(c *lineCells, l *invoice.Line) { c.decimal(l.EffectiveUnitPrice) },
 		"EffectiveUnitPrice: prorated, discounted and signed, in the pricing currency, before the exchange rate and before truncation."},
-	{"Exchange rate", true, false, 15, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.rate(l.ExchangeRate) },
+	{"Exchange rate", 15, kindRate, func(c *lineCells, l *invoice.Line) { c.unlessZero(l.ExchangeRate) },
 		"PCToBCExchangeRate: pricing to billing currency."},
-	{"Net", true, true, 15, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.amount(l.Subtotal) },
+	{"Net", 15, kindAmount, func(c *lineCells, l *invoice.Line) { c.amount(l.Subtotal) },
 		"Subtotal."},
-	{"Tax", true, true, 14, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.amount(l.TaxTotal) },
+	{"Tax", 14, kindAmount, func(c *lineCells, l *invoice.Line) { c.amount(l.TaxTotal) },
 		"TaxTotal."},
-	{"Gross", true, true, 15, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.amount(l.Total) },
+	{"Gross", 15, kindAmount, func(c *lineCells, l *invoice.Line) { c.amount(l.Total) },
 		"Total: net and tax."},
-	{"Currency", false, false, 10, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.Currency) },
+	{"Currency", 10, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.Currency) },
 		"Currency of the amounts."},
-	{"Pricing currency", false, false, 10, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.PricingCurrency) },
+	{"Pricing currency", 10, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.PricingCurrency) },
 		"PricingCurrency of the two prices."},
-	{"Adjustment", false, false, 34, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.PriceAdjustment) },
+	{"Adjustment", 34, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.PriceAdjustment) },
 		"PriceAdjustmentDescription: promotions, overrides, and which invoice line is corrected."},
-	{"Term and billing", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.TermAndBillingCycle) },
+	{"Term and billing", 38, kindText, func(c *lineCells, l *invoice.Line) { c.text(c.item.TermAndBillingCycle) },
 		"TermAndBillingCycle."},
-	{"Term start", false, false, 12, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.TermStart) },
+	{"Term start", 12, kindDate, func(c *lineCells, l *invoice.Line) { c.date(l.TermStart) },
 		"SubscriptionStartDate."},
-	{"Term end", false, false, 12, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.date(l.TermEnd) },
+	{"Term end", 12, kindDate, func(c *lineCells, l *invoice.Line) { c.date(l.TermEnd) },
 		"SubscriptionEndDate, inclusive."},
-	{"Product id", false, false, 16, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.ProductID) },
+	{"Product id", 16, kindText, func(c *lineCells, l *invoice.Line) { c.text(c.item.ProductID) },
 		"ProductId."},
-	{"SKU id", false, false, 8, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(c.item.SkuID) },
+	{"SKU id", 8, kindText, func(c *lineCells, l *invoice.Line) { c.text(c.item.SkuID) },
 		"SkuId, four places."},
-	{"Subscription id", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.SubscriptionID) },
+	{"Subscription id", 38, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.SubscriptionID) },
 		"SubscriptionId."},
-	{"Customer id", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.Account.CustomerID) },
+	{"Customer id", 38, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.Account.CustomerID) },
 		"CustomerId: the customer's tenant."},
-	{"Order id", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.OrderID) },
+	{"Order id", 38, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.OrderID) },
 		"OrderId."},
-	{"Invoice number", false, false, 17, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.InvoiceNumber) },
+	{"Invoice number", 17, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.InvoiceNumber) },
 		"InvoiceNumber, blank in a draft."},
-	{"Credit reason", false, false, 16, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.CreditReasonCode) },
+	{"Credit reason", 16, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.CreditReasonCode) },
 		"CreditReasonCode."},
-	{"Reference id", false, false, 38, func(c *cellMaker, l *invoice.Line) excelize.Cell { return c.text(l.ReferenceID) },
+	{"Reference id", 38, kindText, func(c *lineCells, l *invoice.Line) { c.text(l.ReferenceID) },
 		"ReferenceId: the same on all lines of one change."},
 }
 
 // title is the heading; amounts say their currency.
 func (c *lineColumn) title(currency string) string {
-	if c.money {
-		return c.name + " (" + currency + ")"
+	if c.kind == kindAmount {
+		return in(c.name, currency)
 	}
 	return c.name
 }
 
-// cellMaker turns the values of one line into cells.
-type cellMaker struct {
-	styles styles
+// in is the heading of a column of amounts.
+func in(name, currency string) string { return name + " (" + currency + ")" }
+
+func columnsOfLines(currency string) []sheetColumn {
+	all := make([]sheetColumn, len(lineColumns))
+	for i, c := range lineColumns {
+		all[i] = sheetColumn{c.title(currency), c.width, c.kind, c.means}
+	}
+	return all
+}
+
+// lineCells writes the cells of one line.
+type lineCells struct {
+	*rows
 	digits int
-	number int // of the line
+	line   int64 // its number
 	item   *invoice.Item
 }
 
-
-func (c *cellMaker) text(s string) excelize.Cell {
-	if s == "" {
-		return excelize.Cell{StyleID: c.styles.text}
-	}
-	return excelize.Cell{StyleID: c.styles.text, Value: fitText(s)}
-}
-
-func (c *cellMaker) whole(n int) excelize.Cell {
-	return excelize.Cell{StyleID: c.styles.whole, Value: n}
-}
-
-func (c *cellMaker) date(d pricing.Date) excelize.Cell {
-	if d == pricing.NoDate {
-		return excelize.Cell{StyleID: c.styles.date}
-	}
-	if day := int(d) + sheetEpoch; day >= firstSheetDay {
-		return excelize.Cell{StyleID: c.styles.date, Value: day}
-	}
-	return c.text(d.String())
-}
-
-func (c *cellMaker) days(from, to pricing.Date) excelize.Cell {
+func (c *lineCells) days(from, to pricing.Date) {
 	if from == pricing.NoDate || to == pricing.NoDate {
-		return excelize.Cell{StyleID: c.styles.whole}
+		c.skip()
+		return
 	}
-	return c.whole(int(to-from) + 1)
+	c.whole(int64(to-from) + 1)
 }
 
-func (c *cellMaker) amount(minor int64) excelize.Cell {
-	return excelize.Cell{StyleID: c.styles.amount, Value: cellAmount(minor, c.digits)}
-}
+func (c *lineCells) amount(minor int64) { c.rows.amount(minor, c.digits) }
 
-func (c *cellMaker) price(d decimal.Decimal) excelize.Cell {
-	return excelize.Cell{StyleID: c.styles.price, Value: cellNumber(d)}
-}
-
-func (c *cellMaker) quantity(d decimal.Decimal) excelize.Cell {
-	style := c.styles.whole
-	if !d.IsInteger() {
-		style = c.styles.quantity
+// cycleDays is the length of the full cycle, where the line has a proof of it.
+func (c *lineCells) cycleDays(l *invoice.Line) {
+	if l.Proof == nil || l.Proof.Calculation.CycleDays == 0 {
+		c.skip()
+		return
 	}
-	return excelize.Cell{StyleID: style, Value: cellNumber(d)}
+	c.whole(int64(l.Proof.Calculation.CycleDays))
 }
 
-func (c *cellMaker) rate(d decimal.Decimal) excelize.Cell {
-	if d.IsZero() {
-		return excelize.Cell{StyleID: c.styles.rate}
+// discount is the promotion's, where there is one.
+func (c *lineCells) discount(l *invoice.Line) {
+	if l.Proof == nil || l.Proof.Calculation.Discount.IsZero() {
+		c.skip()
+		return
 	}
-	return excelize.Cell{StyleID: c.styles.rate, Value: cellNumber(d)}
-}
-
-// cellAmount is an amount as a spreadsheet holds it: the nearest double. A
-// decimal given to excelize would become text, of which SUM is 0.
-func cellAmount(minor int64, digits int) float64 {
-	return float64(minor) / float64(powersOfTen[digits])
-}
-
-func cellNumber(d decimal.Decimal) float64 {
-	if v, places, ok := coefficient(d); ok {
-		return float64(v) / float64(powersOfTen[places])
-	}
-	f, _ := d.Float64()
-	return f
+	c.decimal(l.Proof.Calculation.Discount)
 }

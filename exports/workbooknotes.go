@@ -2,8 +2,7 @@ package exports
 
 import (
 	"fmt"
-
-	"github.com/xuri/excelize/v2"
+	"slices"
 )
 
 // note is a row of the sheet Notes.
@@ -12,16 +11,22 @@ type note struct{ topic, text string }
 // notes explain the workbook to somebody who has only the workbook.
 func (b *Workbook) notes() []note {
 	inv := b.Info.Invoice
-	return append([]note{
+	notes := []note{
 		{"What this is", "Everything that Calends bills one partner for one calendar month in one currency. The exact book is reconciliation.csv, whose SHA-256 stands on Summary; a spreadsheet keeps 15 digits of a number."},
 		{"Period", fmt.Sprintf("Calendar month in UTC, %s to %s, both days included. A line belongs to the month of its order date; corrections and late changes keep their original dates.", inv.Month.First(), inv.Month.Last())},
 		{"Signs", "Charges are positive, credits negative. Quantities are always positive; a credit has a negative effective price and negative amounts."},
 		{"Rounding", roundingNote(inv.Policies.Rounding) + fmt.Sprintf(" Amounts have %d decimals.", inv.MinorDigits)},
 		{"Tax", fmt.Sprintf("Truncated toward zero line by line: net times %s.", inv.TaxRate)},
-		{"Control totals", "Column A of the check is the invoice as it was computed, column B a live sum over the sheets of this workbook. The tolerance is 0: a changed amount shows as FAIL."},
-		{"Yellow cells", "For input: sign-off, and owner, status and comment of exceptions."},
+		{"Control totals", "Column A of a check is what was computed or read elsewhere, column B a live sum over the sheets of this workbook. A changed amount shows as FAIL. Where a tolerance stands, it is what truncation can prove."},
+		{"Waterfall", "Net amounts, subscription by subscription. Where both months charge a cycle, one factor after another takes its new value: seats, list price, promotion or part of a cycle, exchange rate; the last one that differs answers for what truncation leaves. What one month charges and the other does not stands under its reason."},
+		{"Price changes", "The prices of products on this invoice, of the sheet that governs the first of this month against that of the first of last month. A price holds for a whole term: running terms keep theirs."},
+		{"Yellow cells", "For input: sign-off, and owner, status, comment and month of exceptions. Summary is protected without a password, against slips."},
 		{"Draft", "Without an invoice number the month is open, and its lines are computed again by every run."},
-	}, columnNotes(inv.Currency)...)
+	}
+	if b.Info.Recon != nil {
+		notes = append(notes, note{"Microsoft's file", "Recon lines has every line of both sides in exactly one row. Variance and difference are Microsoft's amount less ours: positive where Microsoft bills more."})
+	}
+	return notes
 }
 
 func roundingNote(policy string) string {
@@ -35,29 +40,37 @@ func roundingNote(policy string) string {
 	}
 }
 
-// columnNotes say which field of the reconciliation file a column shows.
-func columnNotes(currency string) []note {
-	all := make([]note, len(lineColumns))
-	for i, c := range lineColumns {
-		all[i] = note{"Column " + c.title(currency), c.means}
+// dictionary says what every column of every sheet means, in the order of the
+// sheets. It names the fields of the reconciliation file, to search by.
+func (b *Workbook) dictionary() (notes []note) {
+	order := []string{customersSheet, productsSheet, exceptionsSheet, reconSheet, linesSheet, prorationsSheet, pricesSheet, ratesSheet, sourcesSheet}
+	for _, name := range order {
+		at := slices.IndexFunc(b.sheets, func(s *dataSheet) bool { return s.name == name && len(s.written) > 0 })
+		if at < 0 {
+			continue
+		}
+		for _, c := range b.sheets[at].columns {
+			notes = append(notes, note{name + ": " + c.title, c.means})
+		}
 	}
-	return all
+	return notes
 }
 
 const noteWidth = 110
 
 func (b *Workbook) writeNotes() error {
-	sheet, err := newDataSheet(b.file, b.styles, notesSheet, "Notes", tabGrey, []sheetColumn{{title: "Topic", width: 28}, {title: "Note", width: noteWidth}}, 1)
-	if err != nil {
-		return err
-	}
-	for _, n := range b.notes() {
-		if err := sheet.append([]any{
-			excelize.Cell{StyleID: b.styles.label, Value: n.topic},
-			excelize.Cell{StyleID: b.styles.wrapped, Value: n.text},
-		}, rowFor(n.text, noteWidth)); err != nil {
+	sheet := b.sheet(dataSheet{name: notesSheet, table: "Notes", colour: tabGrey, keys: 1,
+		columns: []sheetColumn{{"Topic", 38, kindText, ""}, {"Note", noteWidth, kindWrapped, ""}}})
+	for _, n := range append(b.notes(), b.dictionary()...) {
+		row, err := sheet.next(heightFor(n.text, noteWidth))
+		if err != nil {
+			return err
+		}
+		row.text(n.topic)
+		row.text(n.text)
+		if err := row.end(); err != nil {
 			return err
 		}
 	}
-	return sheet.finish()
+	return sheet.addTo(b.file, b.archive, nil)
 }

@@ -38,42 +38,48 @@ func workbookTotals(r io.Reader, currency string) (t invoice.Totals, err error) 
 		return t, fmt.Errorf("%w: no sheet %s", ErrSyntax, linesSheet)
 	}
 	for n := 1; ; n++ {
-		sheet := linesSheet
-		if n > 1 {
-			sheet = fmt.Sprintf("%s (%d)", linesSheet, n)
-		}
+		sheet := partName(linesSheet, n)
 		if !slices.Contains(sheets, sheet) {
 			return t, nil
 		}
-		if err := sumSheet(file, sheet, digits, &t); err != nil {
+		if err := sumSheet(file, sheet, currency, digits, &t); err != nil {
 			return t, fmt.Errorf("sheet %s: %w", sheet, err)
 		}
 	}
 }
 
-// sumSheet adds the records of one sheet, those below its heading.
-func sumSheet(file *excelize.File, sheet string, digits int, t *invoice.Totals) (err error) {
+// sumSheet adds the records of one sheet, those below its heading. Columns are
+// found by their names.
+func sumSheet(file *excelize.File, sheet, currency string, digits int, t *invoice.Totals) (err error) {
 	rows, err := file.Rows(sheet)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
+	sums := [...]struct {
+		name   string
+		into   *int64
+		column int
+	}{{name: netColumnName, into: &t.Subtotal}, {name: taxColumnName, into: &t.TaxTotal}, {name: grossColumnName, into: &t.Total}}
 	for n := 1; rows.Next(); n++ {
 		cells, err := rows.Columns(excelize.Options{RawCellValue: true})
 		if err != nil {
 			return fmt.Errorf("row %d: %w", n, err)
 		}
-		if n == 1 {
-			continue
+		if n > 1 {
+			t.Lines++
 		}
-		t.Lines++
-		for _, sum := range []struct {
-			column int
-			into   *int64
-		}{{netColumn, &t.Subtotal}, {taxColumn, &t.TaxTotal}, {grossColumn, &t.Total}} {
+		for i := range sums {
+			sum := &sums[i]
+			if n == 1 {
+				if sum.column = slices.Index(cells, in(sum.name, currency)); sum.column < 0 {
+					return fmt.Errorf("%w: no column %s", ErrSyntax, in(sum.name, currency))
+				}
+				continue
+			}
 			units, err := readAmount(cells, sum.column, digits)
 			if err != nil {
-				return fmt.Errorf("row %d, column %d: %w", n, sum.column, err)
+				return fmt.Errorf("row %d, column %s: %w", n, sum.name, err)
 			}
 			*sum.into += units
 		}
@@ -81,14 +87,14 @@ func sumSheet(file *excelize.File, sheet string, digits int, t *invoice.Totals) 
 	return rows.Error()
 }
 
-// cellAmount reads an amount in minor units. Columns count from 1.
+// readAmount reads an amount in minor units. Columns count from 0.
 func readAmount(cells []string, column, digits int) (int64, error) {
-	if len(cells) < column {
+	if len(cells) <= column {
 		return 0, fmt.Errorf("%w: the row ends before it", ErrSyntax)
 	}
-	amount, err := decimal.NewFromString(cells[column-1])
+	amount, err := decimal.NewFromString(cells[column])
 	if err != nil {
-		return 0, fmt.Errorf("%w: %q is no amount", ErrSyntax, cells[column-1])
+		return 0, fmt.Errorf("%w: %q is no amount", ErrSyntax, cells[column])
 	}
 	// A cell is a binary fraction; its text has as many places as the currency.
 	return pricing.Truncate(amount.Round(int32(digits)), digits)

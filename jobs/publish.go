@@ -331,8 +331,7 @@ func (d *writing) writeInvoice(ctx context.Context, inv partnerInvoice) (none le
 	provenance.Controls = append(provenance.Controls, exports.Control{File: parquetName, SHA256: d.last().SHA256, Totals: parquet.Totals()})
 
 	err = d.file(ctx, path(workbookName), func(w io.Writer) error {
-		book, err := exports.NewWorkbook(w, exports.WorkbookInfo{Invoice: inv.Invoice, SoftwareVersion: p.env.Version, CSVSHA256: csvHash,
-			Exceptions: ofPartner(p.computed.exceptions, inv.PartnerID)})
+		book, err := exports.NewWorkbook(w, p.workbookInfo(inv, exports.Control{File: csvName, SHA256: csvHash, Totals: csv.Totals()}))
 		if err != nil {
 			return err
 		}

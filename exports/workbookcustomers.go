@@ -1,0 +1,143 @@
+package exports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shopspring/decimal"
+	"github.com/xuri/excelize/v2"
+
+	"github.com/calends/calends/pipeline/invoice"
+)
+
+const (
+	customerColumnName  = "Customer"
+	lastColumnName      = "Last month net"
+	microsoftColumnName = "Microsoft net"
+)
+
+// customerRow is one customer of this month, the last one, or Microsoft's.
+type customerRow struct {
+	id, name string
+	invoice.Totals
+	last      int64
+	microsoft int64
+}
+
+// customers merges what the invoice says of its customers with last month's and
+// Microsoft's, the largest first.
+func (b *Workbook) customers() []*customerRow {
+	var all []*customerRow
+	byID := make(map[string]*customerRow)
+	find := func(id, name string) *customerRow {
+		row := byID[id]
+		if row == nil {
+			row = &customerRow{id: id, name: name}
+			byID[id] = row
+			all = append(all, row)
+		}
+		return row
+	}
+	for _, c := range b.Info.Invoice.Customers {
+		find(c.CustomerID, c.CustomerName).Merge(c.Totals)
+	}
+	if b.Info.Last != nil {
+		for _, c := range b.Info.Last.Waterfall.Customers {
+			if c.Last != 0 || byID[c.ID] != nil {
+				find(c.ID, c.Name).last = c.Last
+			}
+		}
+	}
+	for id, c := range b.recon.customers {
+		find(id, c.name).microsoft = c.subtotal
+	}
+	slices.SortFunc(all, func(a, b *customerRow) int {
+		return cmp.Or(cmp.Compare(b.Subtotal, a.Subtotal), strings.Compare(a.id, b.id))
+	})
+	return all
+}
+
+func (b *Workbook) customersSheet() (*dataSheet, error) {
+	inv := b.Info.Invoice
+	columns := []sheetColumn{
+		{customerColumnName, 34, kindText, "CustomerName; the largest net amount comes first."},
+		{"Customer id", 38, kindText, "CustomerId: the customer's tenant."},
+		{"Lines", 9, kindWhole, "Number of invoice lines."},
+		sheetColumn{netColumnName, 15, kindAmount, "Subtotal."}.in(inv.Currency),
+		sheetColumn{taxColumnName, 14, kindAmount, "TaxTotal."}.in(inv.Currency),
+		sheetColumn{grossColumnName, 15, kindAmount, "Total."}.in(inv.Currency),
+		{"Share", 9, kindPercent, "Of the invoice's net amount."},
+	}
+	if b.Info.Last != nil {
+		columns = append(columns,
+			sheetColumn{lastColumnName, 16, kindAmount, "Net amount of the month before."}.in(inv.Currency),
+			sheetColumn{"Change", 15, kindAmount, "Net amount less that of the month before."}.in(inv.Currency),
+			sheetColumn{"Change %", 11, kindPercent, "The change as a share of the month before."},
+			sheetColumn{"Status", 12, kindText, "New: not on the invoice before. Left: only on that one."})
+	}
+	if b.Info.Recon != nil {
+		columns = append(columns,
+			sheetColumn{microsoftColumnName, 16, kindAmount, "Net amount of Microsoft's lines."}.in(inv.Currency),
+			sheetColumn{"Variance", 15, kindAmount, "Microsoft's net amount less ours."}.in(inv.Currency))
+	}
+	sheet := b.sheet(dataSheet{name: customersSheet, table: "ByCustomer", colour: tabGreen, keys: 1, columns: columns, empty: "No lines"})
+	for i, c := range b.customers() {
+		row, err := sheet.next(0)
+		if err != nil {
+			return nil, err
+		}
+		row.text(c.name)
+		row.text(c.id)
+		row.whole(int64(c.Lines))
+		row.amount(c.Subtotal, inv.MinorDigits)
+		row.amount(c.TaxTotal, inv.MinorDigits)
+		row.amount(c.Total, inv.MinorDigits)
+		row.share(c.Subtotal, inv.Totals.Subtotal)
+		if b.Info.Last != nil {
+			row.amount(c.last, inv.MinorDigits)
+			if err := sheet.difference(row, i%sheet.perSheet+2, in(netColumnName, inv.Currency), in(lastColumnName, inv.Currency),
+				c.Subtotal-c.last, inv.MinorDigits); err != nil {
+				return nil, err
+			}
+			row.share(c.Subtotal-c.last, c.last)
+			row.text(c.status())
+		}
+		if b.Info.Recon != nil {
+			row.amount(c.microsoft, inv.MinorDigits)
+			if err := sheet.difference(row, i%sheet.perSheet+2, in(microsoftColumnName, inv.Currency), in(netColumnName, inv.Currency),
+				c.microsoft-c.Subtotal, inv.MinorDigits); err != nil {
+				return nil, err
+			}
+		}
+		if err := row.end(); err != nil {
+			return nil, err
+		}
+	}
+	return sheet, nil
+}
+
+func (c *customerRow) status() string {
+	switch {
+	case c.Lines == 0:
+		return "Left"
+	case c.last == 0:
+		return "New"
+	}
+	return ""
+}
+
+// difference writes a live formula over two columns of a row, with its value.
+func (s *dataSheet) difference(row *rows, number int, minuend, subtrahend string, value int64, digits int) error {
+	from, err := excelize.CoordinatesToCellName(s.column(minuend), number)
+	if err != nil {
+		return fmt.Errorf("column %s: %w", minuend, err)
+	}
+	less, err := excelize.CoordinatesToCellName(s.column(subtrahend), number)
+	if err != nil {
+		return fmt.Errorf("column %s: %w", subtrahend, err)
+	}
+	row.formula(fmt.Sprintf("ROUND(%s-%s,%d)", from, less, digits), decimal.New(value, -int32(digits)))
+	return nil
+}
