@@ -1,0 +1,707 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/calends/calends/exports"
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pipeline/reconcile"
+	"github.com/calends/calends/pricing"
+)
+
+// Reconcile compares the month's current revision with Microsoft's files:
+//
+//   - Their lines are read once, each checked, and sorted by partner, customer and
+//     subscription; what memory does not hold goes through temporary files.
+//   - A customer at a time, both sides are matched and every difference is given
+//     its causes (package reconcile), on all workers.
+//   - Both sides' sums and the causes must agree, per partner and currency, with
+//     our invoice and with what was read; else nothing is published.
+//   - The differences of each partner become files in the bucket. When a revision
+//     says the same already, nothing is written.
+//
+// A partner is compared when a file names it or the plan does. Of ours, a line
+// belongs to the month of its invoice; of theirs, to the month that its document
+// bills: see [ReconciledDocument].
+func (e Env) Reconcile(ctx context.Context, plan ReconcilePlan) (result ReconcileResult, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("reconcile %s: %w", plan.Month, err)
+		}
+	}()
+	r, err := e.newReconciliation(ctx, plan)
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.reading.read(ctx); err != nil {
+		return result, err
+	}
+	if err := r.choosePartners(); err != nil {
+		return result, err
+	}
+	if err := r.compare(ctx); err != nil {
+		return result, err
+	}
+	if err := r.report(); err != nil {
+		return result, err
+	}
+	return r.result, r.publish(ctx)
+}
+
+// reconciliation is one run of Reconcile.
+type reconciliation struct {
+	env     Env
+	plan    ReconcilePlan
+	reading *reading
+	world   *reconcileWorld
+	month   ledger.Month
+	around  []ledger.Month // in order, the month among them
+	// partners that are compared, and for each the months that their files have.
+	partners    []string
+	theirMonths map[string][]pricing.Month
+	refusals    map[string][]reconcile.Refusal // by customer
+	legacy      map[string]bool                // files by name
+
+	root     string // temporary folder of the outputs
+	output   *partnerOutput
+	disputes *disputeFile
+	match    int
+	partner  *partnerSum
+	tally    reconcile.Tally
+	read     map[sumKey]sideSum // theirs of the month, as they came
+	sizes    []int64            // of result.Largest
+	result   ReconcileResult
+}
+
+type sumKey struct{ partner, currency string }
+
+type sideSum struct {
+	lines int
+	total int64
+}
+
+// partnerSum is what one partner came to.
+type partnerSum struct {
+	id        string
+	tally     reconcile.Tally
+	elsewhere map[string]sideSum // by currency
+	open      int
+}
+
+func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconciliation, error) {
+	for _, format := range plan.Formats {
+		if reconcileFiles[format] == "" {
+			return nil, fmt.Errorf("%w: format %q; known are %s", ErrUsage, format, strings.Join(ReconcileFormats(), ", "))
+		}
+	}
+	at, err := e.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	month, err := at.billed(plan.Month)
+	if err != nil {
+		return nil, err
+	}
+	catalog, err := e.ledger().Load(ctx, at.inputs, at.closes, e.Policies)
+	if err != nil {
+		return nil, err
+	}
+	r := &reconciliation{env: e, plan: plan, world: newReconcileWorld(catalog), month: month, theirMonths: make(map[string][]pricing.Month),
+		refusals: make(map[string][]reconcile.Refusal), legacy: make(map[string]bool), read: make(map[sumKey]sideSum),
+		reading: &reading{env: e, plan: plan}}
+	if r.reading.parties, err = partiesOf(catalog, plan); err != nil {
+		return nil, err
+	}
+	for _, m := range []pricing.Month{plan.Month - 1, plan.Month, plan.Month + 1} {
+		if known, ok := at.month(m); ok {
+			r.around = append(r.around, known)
+			r.result.Ours = append(r.result.Ours, ReconciledMonth{m.String(), known.Current.Revision, string(known.Current.State), known.Current.Fingerprint})
+		}
+	}
+	exceptions, err := e.readExceptions(ctx, month)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range exceptions {
+		if x.Severity == invoice.Error && x.CustomerID != "" {
+			r.refusals[x.CustomerID] = append(r.refusals[x.CustomerID], reconcile.Refusal{Code: x.Code, SubscriptionID: x.SubscriptionID,
+				EventID: x.EventID, Date: pricing.NoDate, Month: plan.Month, Message: x.Message})
+		}
+	}
+	if r.root, err = os.MkdirTemp("", "calends-reconcile-*"); err != nil {
+		return nil, err
+	}
+	if plan.Disputes != "" {
+		if r.disputes, err = newDisputeFile(plan.Disputes); err != nil {
+			return nil, errors.Join(err, r.close())
+		}
+	}
+	return r, nil
+}
+
+func (r *reconciliation) close() error {
+	errs := []error{r.reading.close()}
+	if r.output != nil {
+		errs = append(errs, r.output.abort())
+	}
+	if r.disputes != nil {
+		errs = append(errs, r.disputes.abort())
+	}
+	return errors.Join(append(errs, os.RemoveAll(r.root))...)
+}
+
+// choosePartners finds whom to compare, and which months the files have of each.
+func (r *reconciliation) choosePartners() error {
+	months := make(map[string]map[pricing.Month]bool)
+	for id := range r.reading.parties.wanted {
+		months[id] = make(map[pricing.Month]bool)
+	}
+	for _, f := range r.reading.files {
+		if f.Same != "" {
+			continue
+		}
+		if strings.HasPrefix(f.Kind, "legacy") {
+			r.legacy[f.Name] = true
+		}
+		for _, d := range f.documents {
+			for id := range d.partners {
+				if months[id] == nil {
+					months[id] = make(map[pricing.Month]bool)
+				}
+				maps.Copy(months[id], d.own)
+			}
+		}
+	}
+	r.partners = slices.Sorted(maps.Keys(months))
+	for id, of := range months {
+		r.theirMonths[id] = slices.Sorted(maps.Keys(of))
+	}
+	for _, inv := range r.month.Current.Invoices {
+		if months[inv.PartnerID] == nil {
+			r.result.Absent = append(r.result.Absent, inv.PartnerID)
+		}
+	}
+	return nil
+}
+
+// theirs yields the lines of the month and of those beside it, in order.
+func (r *reconciliation) theirs(yield func(reconcile.Billed, error) bool) {
+	for b, err := range r.reading.records {
+		if err != nil {
+			yield(reconcile.Billed{}, err)
+			return
+		}
+		file := r.reading.files[b.file]
+		month := file.documents[b.document].monthOf(b.line)
+		switch distance := month - r.plan.Month; {
+		case distance == 0:
+			key := sumKey{b.line.Account.PartnerID, b.line.Currency}
+			sum := r.read[key]
+			r.read[key] = sideSum{sum.lines + 1, sum.total + b.line.Total}
+		case -1 <= distance && distance <= 1:
+			r.result.Neighbours++
+		default:
+			r.result.Outside++
+			continue
+		}
+		billed := reconcile.Billed{Line: b.line, Month: month, File: file.Name, Row: b.row, Lacks: b.lacks, Extra: b.extra}
+		if !yield(billed, nil) {
+			return
+		}
+	}
+}
+
+// portion is some customers that a worker compares.
+type portion struct {
+	groups []*reconcile.Group
+	lines  int
+	done   chan struct{}
+	parts  []*part // by partner
+	err    error
+}
+
+// part is what a portion has of one partner.
+type part struct {
+	partner   string
+	tally     reconcile.Tally
+	elsewhere map[string]sideSum
+	rows      [][]exports.Difference // by match
+}
+
+// portionSize is how many lines a portion has at least.
+const portionSize = 4096
+
+// compare matches customer by customer on all workers and takes the results in
+// the customers' order.
+func (r *reconciliation) compare(parent context.Context) error {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	workers := max(1, r.env.Workers)
+	work := make(chan *portion)
+	ordered := make(chan *portion, 2*workers) // bounds how many portions are in memory
+	var wait sync.WaitGroup
+	for range workers {
+		wait.Go(func() {
+			for p := range work {
+				p.err = r.portion(ctx, p)
+				close(p.done)
+			}
+		})
+	}
+	var readErr error
+	wait.Go(func() {
+		defer close(ordered)
+		defer close(work)
+		groups := reconcile.Groups(r.plan.Month, r.env.ourLines(ctx, r.around, r.partners), r.theirs)
+		readErr = portions(groups, func(p *portion) bool {
+			select {
+			case ordered <- p:
+			case <-ctx.Done():
+				return false
+			}
+			select {
+			case work <- p:
+				return true
+			case <-ctx.Done():
+				p.err = ctx.Err()
+				close(p.done)
+				return false
+			}
+		})
+	})
+	var err error
+	lines := int64(0)
+	for p := range ordered {
+		<-p.done
+		if err == nil {
+			err = p.err
+		}
+		if err == nil {
+			err = r.take(p)
+		}
+		if err != nil {
+			cancel()
+			continue // drain, so that everyone who waits gets home
+		}
+		lines += int64(p.lines)
+		r.env.progress("reconcile "+r.plan.Month.String(), lines, 0)
+	}
+	wait.Wait()
+	err = cmp.Or(err, readErr, parent.Err())
+	if err != nil {
+		return err
+	}
+	return r.finishPartner("")
+}
+
+// portions groups customers.
+func portions(groups iter.Seq2[*reconcile.Group, error], yield func(*portion) bool) error {
+	p := &portion{done: make(chan struct{})}
+	for g, err := range groups {
+		if err != nil {
+			return err
+		}
+		p.groups = append(p.groups, g)
+		if p.lines += len(g.Ours) + len(g.Theirs); p.lines < portionSize {
+			continue
+		}
+		if !yield(p) {
+			return nil
+		}
+		p = &portion{done: make(chan struct{})}
+	}
+	if len(p.groups) > 0 {
+		yield(p)
+	}
+	return nil
+}
+
+// portion compares the customers of a portion.
+func (r *reconciliation) portion(ctx context.Context, p *portion) error {
+	for _, g := range p.groups {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := len(p.parts)
+		if n == 0 || p.parts[n-1].partner != g.PartnerID {
+			p.parts = append(p.parts, &part{partner: g.PartnerID, elsewhere: make(map[string]sideSum)})
+			n++
+		}
+		if err := r.group(p.parts[n-1], g); err != nil {
+			return fmt.Errorf("customer %s of partner %s: %w", g.CustomerID, g.PartnerID, err)
+		}
+	}
+	p.groups = nil
+	return nil
+}
+
+func (r *reconciliation) group(p *part, g *reconcile.Group) error {
+	for _, m := range r.around {
+		g.OurMonths = append(g.OurMonths, m.Month)
+	}
+	g.TheirMonths = r.theirMonths[g.PartnerID]
+	g.Refusals = r.refusals[g.CustomerID]
+	spellAsWeDo(g)
+	r.setElsewhereAside(p, g)
+	result, err := reconcile.Reconcile(r.world, g)
+	if err != nil {
+		return err
+	}
+	p.tally.Add(g, result)
+	for i := range result.Matches {
+		if rows := differenceRows(g, &result.Matches[i]); len(rows) > 0 {
+			p.rows = append(p.rows, rows)
+		}
+	}
+	return nil
+}
+
+// spellAsWeDo gives their subscription ids the case that ours have: Microsoft's
+// files differ in it.
+func spellAsWeDo(g *reconcile.Group) {
+	upper := func(s string) bool {
+		return strings.ContainsFunc(s, func(c rune) bool { return 'A' <= c && c <= 'Z' })
+	}
+	if !slices.ContainsFunc(g.Ours, func(o reconcile.Ours) bool { return upper(o.Line.SubscriptionID) }) &&
+		!slices.ContainsFunc(g.Theirs, func(b reconcile.Billed) bool { return upper(b.Line.SubscriptionID) }) {
+		return
+	}
+	ours := make(map[string]string)
+	exact := make(map[string]bool)
+	for _, o := range g.Ours {
+		ours[strings.ToLower(o.Line.SubscriptionID)] = o.Line.SubscriptionID
+		exact[o.Line.SubscriptionID] = true
+	}
+	for _, b := range g.Theirs {
+		if id, ok := ours[strings.ToLower(b.Line.SubscriptionID)]; ok && !exact[b.Line.SubscriptionID] {
+			b.Line.SubscriptionID = id
+		}
+	}
+}
+
+// setElsewhereAside takes out lines of the legacy file whose subscription has
+// no line of ours: legacy licences are rated elsewhere, and were not taken in.
+func (r *reconciliation) setElsewhereAside(p *part, g *reconcile.Group) {
+	if len(r.legacy) == 0 {
+		return
+	}
+	ours := make(map[string]bool)
+	for _, o := range g.Ours {
+		ours[o.Line.SubscriptionID] = true
+	}
+	g.Theirs = slices.DeleteFunc(g.Theirs, func(b reconcile.Billed) bool {
+		if !r.legacy[b.File] || ours[b.Line.SubscriptionID] {
+			return false
+		}
+		if b.Month == g.Month {
+			sum := p.elsewhere[b.Line.Currency]
+			p.elsewhere[b.Line.Currency] = sideSum{sum.lines + 1, sum.total + b.Line.Total}
+		}
+		return true
+	})
+}
+
+// take writes what a portion came to.
+func (r *reconciliation) take(p *portion) error {
+	for _, part := range p.parts {
+		if err := r.startPartner(part.partner); err != nil {
+			return err
+		}
+		r.partner.tally.Merge(&part.tally)
+		for currency, sum := range part.elsewhere {
+			known := r.partner.elsewhere[currency]
+			r.partner.elsewhere[currency] = sideSum{known.lines + sum.lines, known.total + sum.total}
+		}
+		for _, rows := range part.rows {
+			if err := r.writeRows(rows); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *reconciliation) writeRows(rows []exports.Difference) error {
+	r.match++
+	for i := range rows {
+		rows[i].Match = r.match
+		if err := r.output.encode(&rows[i]); err != nil {
+			return err
+		}
+		if rows[i].Status == StatusOpen {
+			r.partner.open++
+			r.enterLargest(&rows[i])
+		}
+	}
+	if r.disputes == nil {
+		return nil
+	}
+	if d := disputeOf(rows); d != nil {
+		r.result.Disputes++
+		return r.disputes.writer.Encode(d)
+	}
+	return nil
+}
+
+// startPartner turns to a partner, unless it is the one at hand. Partners come
+// in order; those without a line on either side have files without rows.
+func (r *reconciliation) startPartner(id string) (err error) {
+	if r.partner != nil && r.partner.id == id {
+		return nil
+	}
+	if err := r.finishPartner(id); err != nil {
+		return err
+	}
+	r.partner, r.match = &partnerSum{id: id, elsewhere: make(map[string]sideSum)}, 0
+	r.output, err = newPartnerOutput(r.root, id, r.plan.Formats)
+	return err
+}
+
+// finishPartner closes the files of the partner at hand and proves its sums.
+func (r *reconciliation) finishPartner(next string) error {
+	p := r.partner
+	if p == nil {
+		return nil
+	}
+	if next != "" && next < p.id {
+		return fmt.Errorf("partner %s comes after %s", next, p.id)
+	}
+	output := r.output
+	r.output, r.partner = nil, nil
+	if err := output.close(); err != nil {
+		return fmt.Errorf("partner %s: %w", p.id, err)
+	}
+	if err := r.prove(p); err != nil {
+		return fmt.Errorf("partner %s: the sums do not agree, nothing is published: %w", p.id, err)
+	}
+	r.tally.Merge(&p.tally)
+	r.result.Open += p.open
+	r.result.Partners = append(r.result.Partners, ReconciledPartner{PartnerID: p.id, Open: p.open, Sides: sidesOf(&p.tally), Causes: causesOf(&p.tally)})
+	for _, currency := range slices.Sorted(maps.Keys(p.elsewhere)) {
+		r.result.Elsewhere = append(r.result.Elsewhere, ElsewhereLines{p.id, currency, int64(p.elsewhere[currency].lines), money(p.elsewhere[currency].total, currency),
+			"legacy licences are rated elsewhere and these were not taken in; to bill and compare them: calends ingest --charges"})
+	}
+	return nil
+}
+
+// prove compares the tally with our invoice, with what was read of theirs, and
+// with the causes.
+func (r *reconciliation) prove(p *partnerSum) error {
+	causes := make(map[string]reconcile.Amount)
+	for _, c := range p.tally.Causes() {
+		causes[c.Currency] = causes[c.Currency].Add(c.Amount)
+	}
+	ours, theirs := make(map[string]sideSum), make(map[string]sideSum)
+	for _, inv := range r.month.Current.Invoices {
+		if inv.PartnerID == p.id {
+			total, err := minorOf(inv.Total, inv.Currency)
+			if err != nil {
+				return err
+			}
+			ours[inv.Currency] = sideSum{inv.Lines, total}
+		}
+	}
+	for key, sum := range r.read {
+		if key.partner == p.id {
+			aside := p.elsewhere[key.currency]
+			theirs[key.currency] = sideSum{sum.lines - aside.lines, sum.total - aside.total}
+		}
+	}
+	for _, s := range p.tally.Sides() {
+		if difference := s.Theirs.Sub(s.Ours); difference != causes[s.Currency] {
+			return fmt.Errorf("theirs - ours is %+v in %s, the causes come to %+v", difference, s.Currency, causes[s.Currency])
+		}
+		if got := (sideSum{s.OurLines, s.Ours.Total}); got != ours[s.Currency] {
+			return fmt.Errorf("of ours %+v in %s were compared, the invoice has %+v", got, s.Currency, ours[s.Currency])
+		}
+		if got := (sideSum{s.TheirLines, s.Theirs.Total}); got != theirs[s.Currency] {
+			return fmt.Errorf("of theirs %+v in %s were compared, %+v were read", got, s.Currency, theirs[s.Currency])
+		}
+		delete(ours, s.Currency)
+		delete(theirs, s.Currency)
+	}
+	for _, left := range []map[string]sideSum{ours, theirs} {
+		for currency, sum := range left {
+			if sum.lines != 0 {
+				return fmt.Errorf("%+v in %s were not compared", sum, currency)
+			}
+		}
+	}
+	return nil
+}
+
+// minorOf reads an amount of a manifest.
+func minorOf(text, currency string) (int64, error) {
+	amount, err := decimal.NewFromString(text)
+	if err != nil {
+		return 0, fmt.Errorf("total %q: %w", text, err)
+	}
+	digits, _ := pricing.MinorDigits(currency)
+	return pricing.Truncate(amount, digits)
+}
+
+// enterLargest keeps the largest open differences, the first of equal ones.
+func (r *reconciliation) enterLargest(d *exports.Difference) {
+	size := max(d.Total, -d.Total)
+	if digits, _ := pricing.MinorDigits(d.Currency); digits < 4 {
+		for range 4 - digits { // JPY and KWD beside EUR
+			size *= 10
+		}
+	}
+	at, _ := slices.BinarySearchFunc(r.sizes, size, func(known, size int64) int {
+		if known >= size {
+			return -1
+		}
+		return 1
+	})
+	if at >= r.plan.Largest {
+		return
+	}
+	entry := LargestDifference{d.PartnerID, d.CustomerID, d.CustomerName, d.SubscriptionID, d.Match, d.Cause, money(d.Total, d.Currency), d.Currency, d.Explanation}
+	r.sizes, r.result.Largest = slices.Insert(r.sizes, at, size), slices.Insert(r.result.Largest, at, entry)
+	if n := r.plan.Largest; len(r.sizes) > n {
+		r.sizes, r.result.Largest = r.sizes[:n], r.result.Largest[:n]
+	}
+}
+
+// report gathers the totals of the run.
+func (r *reconciliation) report() error {
+	result := &r.result
+	result.Month = r.plan.Month.String()
+	result.Sides, result.Causes = sidesOf(&r.tally), causesOf(&r.tally)
+	result.Steps = make(map[string]int)
+	for step, n := range r.tally.Steps() {
+		result.Steps[string(step)] = n
+	}
+	for _, p := range r.tally.Policies() {
+		result.Policies = append(result.Policies, PolicyEvidence(p))
+	}
+	if s, ok := r.tally.Suggest(); ok {
+		result.Suggested = &SuggestedPolicy{s.Policy.String(), s.For, s.Against}
+	}
+	foreign := make(map[foreignKey]foreignSum)
+	for _, f := range r.reading.files {
+		result.Theirs = append(result.Theirs, f.ReconciledFile)
+		if f.Same != "" {
+			continue
+		}
+		result.Unread += f.Refused
+		for key, sum := range f.foreign {
+			foreign[key] = foreignSum{foreign[key].lines + sum.lines, foreign[key].total + sum.total}
+		}
+	}
+	for key, sum := range foreign {
+		result.Foreign = append(result.Foreign, ForeignLines{key.partner, key.currency, sum.lines, money(sum.total, key.currency)})
+	}
+	slices.SortFunc(result.Foreign, func(a, b ForeignLines) int {
+		return cmp.Or(strings.Compare(a.PartnerID, b.PartnerID), strings.Compare(a.Currency, b.Currency))
+	})
+	return nil
+}
+
+// publish writes the result into the bucket, and into the folder that was asked for.
+func (r *reconciliation) publish(ctx context.Context) error {
+	files, err := filesBelow(r.root)
+	if err != nil {
+		return err
+	}
+	m, written, err := r.env.publishReconciliation(ctx, r.plan.Month,
+		ReconcileManifest{Ours: r.result.Ours, Theirs: r.result.Theirs, Partners: r.result.Partners, Files: files}, r.root)
+	if err != nil {
+		return err
+	}
+	r.result.Revision, r.result.Written = m.Revision, written
+	if r.plan.To != "" {
+		if err := copyOut(r.plan.To, r.plan.Month, files, r.root); err != nil {
+			return err
+		}
+		r.result.Folder = r.plan.To
+	}
+	if r.disputes != nil {
+		return r.disputes.commit()
+	}
+	return nil
+}
+
+func sidesOf(t *reconcile.Tally) []ReconciledSides {
+	all := []ReconciledSides{}
+	for _, s := range t.Sides() {
+		all = append(all, ReconciledSides{s.Currency, s.OurLines, s.TheirLines, money(s.Ours.Total, s.Currency), money(s.Theirs.Total, s.Currency),
+			money(s.Theirs.Total-s.Ours.Total, s.Currency), s.Matched, s.Agreed, s.Open})
+	}
+	return all
+}
+
+func causesOf(t *reconcile.Tally) []ReconciledCause {
+	all := []ReconciledCause{}
+	for _, c := range t.Causes() {
+		all = append(all, ReconciledCause{string(c.Cause), c.Currency, c.Differences, c.Free,
+			money(c.Amount.Subtotal, c.Currency), money(c.Amount.Tax, c.Currency), money(c.Amount.Total, c.Currency)})
+	}
+	return all
+}
+
+// money prints an amount of minor units.
+func money(minor int64, currency string) string {
+	digits, _ := pricing.MinorDigits(currency)
+	return pricing.FormatMinor(minor, digits)
+}
+
+// disputeFile becomes visible when it is whole.
+type disputeFile struct {
+	name   string
+	part   *os.File
+	writer *exports.Disputes
+}
+
+func newDisputeFile(name string) (*disputeFile, error) {
+	part, err := os.CreateTemp(filepath.Dir(name), ".calends-*")
+	if err != nil {
+		return nil, fmt.Errorf("%w: disputes: %w", ErrUsage, err)
+	}
+	d := &disputeFile{name: name, part: part}
+	if strings.EqualFold(filepath.Ext(name), ".xlsx") {
+		d.writer = exports.NewDisputesWorkbook(part)
+	} else {
+		d.writer = exports.NewDisputesCSV(part)
+	}
+	return d, nil
+}
+
+func (d *disputeFile) commit() error {
+	err := d.writer.Close()
+	if err == nil {
+		err = d.part.Chmod(0o644)
+	}
+	if err = errors.Join(err, d.part.Close()); err == nil {
+		err = os.Rename(d.part.Name(), d.name)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", d.name, err)
+	}
+	d.part = nil
+	return nil
+}
+
+// abort removes what was not committed.
+func (d *disputeFile) abort() error {
+	if d.part == nil {
+		return nil
+	}
+	_, _ = d.writer.Close(), d.part.Close() // nobody will read it
+	return os.Remove(d.part.Name())
+}
