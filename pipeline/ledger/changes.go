@@ -11,7 +11,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/parquet-go/parquet-go"
 	"github.com/shopspring/decimal"
 
 	"github.com/calends/calends/pipeline/change"
@@ -471,25 +470,27 @@ func openRows[Row any](ctx context.Context, l Ledger, w wantedRun, batch int, re
 	if err != nil {
 		return nil, err
 	}
-	reader := parquet.NewGenericReader[Row](io.NewSectionReader(object, 0, object.Size()))
+	reader, err := newRowReader[Row](w.object, object)
+	if err != nil {
+		return nil, errors.Join(err, object.Close())
+	}
 	rows := make([]Row, min(int64(batch), max(1, w.object.Records)))
 	at, n := 0, 0
 	r := &run{stop: func() {
 		// What was only read has nothing to lose.
-		_ = reader.Close()
+		_ = reader.close()
 		_ = object.Close()
 	}}
 	r.next = func() (*change.Change, error) {
 		for {
 			for at == n {
-				clear(rows)
-				n, err = reader.Read(rows)
+				n, err = reader.read(rows)
 				at = 0
-				if n == 0 && errors.Is(err, io.EOF) {
+				switch {
+				case err != nil && !errors.Is(err, io.EOF):
+					return nil, err
+				case n == 0 && err != nil:
 					return nil, nil
-				}
-				if err != nil && !errors.Is(err, io.EOF) {
-					return nil, fmt.Errorf("read %s: %w", w.object.Key, err)
 				}
 			}
 			c, err := read(&rows[at])

@@ -15,6 +15,7 @@ import (
 type rowReader[Row any] struct {
 	key    string
 	left   int64 // rows
+	file   *parquet.File
 	reader *parquet.GenericReader[Row]
 }
 
@@ -25,7 +26,7 @@ func newRowReader[Row any](o Object, object bucket.Object) (r *rowReader[Row], e
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", o.Key, err)
 	}
-	return &rowReader[Row]{o.Key, file.NumRows(), parquet.NewGenericReader[Row](file)}, nil
+	return &rowReader[Row]{o.Key, file.NumRows(), file, parquet.NewGenericReader[Row](file)}, nil
 }
 
 // read fills the batch as far as there are rows; after the last the error is io.EOF.
@@ -43,6 +44,16 @@ func (r *rowReader[Row]) read(batch []Row) (n int, err error) {
 		return n, fmt.Errorf("read %s: %w: %d rows are missing", r.key, io.ErrUnexpectedEOF, r.left)
 	}
 	return n, io.EOF
+}
+
+// seek goes on to a row, 0 for the object's first.
+func (r *rowReader[Row]) seek(row int64) (err error) {
+	defer caught(r.key, &err)
+	if err := r.reader.SeekToRow(row); err != nil {
+		return fmt.Errorf("read %s: go to row %d: %w", r.key, row, err)
+	}
+	r.left = r.file.NumRows() - row
+	return nil
 }
 
 func (r *rowReader[Row]) close() error { return r.reader.Close() }

@@ -18,10 +18,8 @@ import (
 type sorted[Row any] struct {
 	object bucket.Object
 	key    string
-	file   *parquet.File
-	reader *parquet.GenericReader[Row]
+	reader *rowReader[Row]
 	of     func(*Row) string
-	rows   int64
 
 	batch []Row
 	// batch[at:n] are the rows at hand; read counts those taken from the object.
@@ -46,42 +44,38 @@ func openSorted[Row any](ctx context.Context, l Ledger, o Object, column string,
 		return nil, err
 	}
 	s := &sorted[Row]{object: object, key: o.Key, of: of}
-	s.file, err = parquet.OpenFile(io.NewSectionReader(object, 0, object.Size()), object.Size())
+	if s.reader, err = newRowReader[Row](o, object); err == nil {
+		s.pages, err = s.reader.pageStarts(column)
+	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", o.Key, err), object.Close())
+		return nil, errors.Join(err, object.Close())
 	}
-	if _, ok := s.file.Schema().Lookup(column); !ok {
-		return nil, errors.Join(fmt.Errorf("read %s: it has no column %s", o.Key, column), object.Close())
-	}
-	s.rows = s.file.NumRows()
-	s.reader = parquet.NewGenericReader[Row](s.file)
-	s.batch = make([]Row, max(1, min(int64(batch), s.rows)))
-	s.pages = pageStarts(s.file, column)
+	s.batch = make([]Row, max(1, min(int64(batch), s.reader.left)))
 	return s, nil
 }
 
 // pageStarts lists the pages of a column over all row groups. It is empty when
 // the object has no page index: then every seek reads on.
-func pageStarts(file *parquet.File, column string) []pageStart {
-	leaf, ok := file.Schema().Lookup(column)
+func (r *rowReader[Row]) pageStarts(column string) (pages []pageStart, err error) {
+	defer caught(r.key, &err)
+	leaf, ok := r.file.Schema().Lookup(column)
 	if !ok {
-		return nil
+		return nil, fmt.Errorf("read %s: it has no column %s", r.key, column)
 	}
-	var pages []pageStart
 	first := int64(0)
-	for _, group := range file.RowGroups() {
+	for _, group := range r.file.RowGroups() {
 		chunk := group.ColumnChunks()[leaf.ColumnIndex]
 		index, err1 := chunk.ColumnIndex()
 		offsets, err2 := chunk.OffsetIndex()
 		if err1 != nil || err2 != nil || index == nil || offsets == nil || index.NumPages() != offsets.NumPages() {
-			return nil
+			return nil, nil
 		}
 		for i := range index.NumPages() {
 			pages = append(pages, pageStart{index.MinValue(i).String(), first + offsets.FirstRowIndex(i)})
 		}
 		first += group.NumRows()
 	}
-	return pages
+	return pages, nil
 }
 
 // head returns the row at hand, nil at the end. It is valid until the next call
@@ -91,15 +85,14 @@ func (s *sorted[Row]) head() (*Row, error) {
 		if s.ended {
 			return nil, nil
 		}
-		clear(s.batch)
-		n, err := s.reader.Read(s.batch)
+		n, err := s.reader.read(s.batch)
 		s.at, s.n = 0, n
 		s.read += int64(n)
 		switch {
 		case errors.Is(err, io.EOF):
 			s.ended = true
 		case err != nil:
-			return nil, fmt.Errorf("read %s: %w", s.key, err)
+			return nil, err
 		case n == 0:
 			return nil, fmt.Errorf("read %s: %w", s.key, io.ErrNoProgress)
 		}
@@ -117,8 +110,8 @@ func (s *sorted[Row]) seek(text string) error {
 	}
 	if s.at == s.n && !s.ended {
 		if row := s.pageOf(text); row > s.read {
-			if err := s.reader.SeekToRow(row); err != nil {
-				return fmt.Errorf("read %s: go to row %d: %w", s.key, row, err)
+			if err := s.reader.seek(row); err != nil {
+				return err
 			}
 			s.read, s.at, s.n = row, 0, 0
 		}
@@ -156,7 +149,7 @@ func begins(least, text string) bool {
 
 // close lets go of what was only read: there is nothing to lose.
 func (s *sorted[Row]) close() {
-	_ = s.reader.Close()
+	_ = s.reader.close()
 	_ = s.object.Close()
 }
 
