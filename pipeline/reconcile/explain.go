@@ -170,6 +170,13 @@ func (w *walk) add(c Cause, amount Amount, why string, e Evidence) {
 	if e.Date == 0 {
 		e.Date = pricing.NoDate
 	}
+	for i := range w.differences {
+		if d := &w.differences[i]; d.Cause == c { // one of each cause
+			d.Amount = d.Amount.Add(amount)
+			d.Explanation += "; " + why
+			return
+		}
+	}
 	w.differences = append(w.differences, Difference{Cause: c, Amount: amount, Explanation: why, Evidence: e})
 }
 
@@ -296,8 +303,10 @@ func (w *walk) subtotals() error {
 	case rest == 0:
 	case solved && len(b.entries) > 1:
 		w.to(Rounding, target, fmt.Sprintf("%d lines of theirs are truncated one by one", len(b.entries)), Evidence{Policy: string(theirs.formula)})
+	case theirs.truncated:
+		w.to(Rounding, target, "their amount is no truncation's, but within what truncations of "+text(at.quantity)+" units can make", Evidence{Ours: string(ours.formula)})
 	case solved && len(w.differences) > 0: // what the last decimal of a printed price leaves
-		w.into(len(w.differences)-1, target)
+		w.into(target)
 	case solved:
 		w.to(Rounding, target, "their price is printed to its tenth decimal", Evidence{Policy: string(theirs.formula)})
 	default:
@@ -306,13 +315,12 @@ func (w *walk) subtotals() error {
 	return nil
 }
 
-// into adds what is left to a cause that is there.
-func (w *walk) into(i int, subtotal int64) {
-	last := w.differences[i]
-	w.to(last.Cause, subtotal, last.Explanation, last.Evidence)
-	last.Amount = last.Amount.Add(w.differences[len(w.differences)-1].Amount)
-	w.differences = w.differences[:len(w.differences)-1]
-	w.differences[i] = last
+// into adds what is left to the last cause.
+func (w *walk) into(subtotal int64) {
+	last := &w.differences[len(w.differences)-1]
+	why := last.Explanation
+	w.to(last.Cause, subtotal, "", Evidence{})
+	last.Explanation = why
 }
 
 // opaque explains a line whose amount follows from no price and days of ours:
@@ -349,7 +357,7 @@ func (w *walk) opaque(ours factors) error {
 				w.to(Rate, at.amount(target), why, Evidence{Ours: text(mine.rate), Theirs: text(theirs.rate), Rate: asDecimal(theirs.rate)})
 			}
 			if w.at.Subtotal != target && len(w.differences) > 0 {
-				w.into(len(w.differences)-1, target)
+				w.into(target)
 			}
 			break
 		}

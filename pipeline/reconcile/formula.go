@@ -72,3 +72,14 @@ func (f factors) amount(want int64) int64 {
 
 // gives reports whether the amount is what the factors give.
 func (f factors) gives(amount int64) bool { return f.amount(amount) == amount }
+
+// nearly reports whether the amount is within what truncations can make of
+// the exact one. Each takes less than one minor unit off each licence, and there
+// are two: theirs, and the one that their amount may have been scaled from.
+func (f factors) nearly(amount int64) bool {
+	amount *= f.sign
+	price := f.price().times(f.rate)
+	low, high := minor(price.low, f.digits), minor(price.high, f.digits)
+	u := units{low: low.Sub(low, big.NewInt(1)), high: high.Add(high, big.NewInt(1)), each: f.quantity}
+	return u.amount(u.low) <= amount && amount <= u.amount(u.high)
+}

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/shopspring/decimal"
+
+	"github.com/calends/calends/pricing"
 )
 
 // matcher puts the lines of one group together, step by step: what a step
@@ -63,8 +65,10 @@ func (m *matcher) run() {
 	m.sums(byTheQuantity)
 	m.tiles()
 	m.sums(byTheNet)
-	m.copies()
+	m.pairs(StepDates, sameMonth|byKind|byQuantity, redated)
 	m.pairs(StepNeighbour, sameLife|byKind|sameDates|byQuantity, m.monthApart)
+	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthShifted)
+	m.copies()
 	m.pairs(StepReference, sameMonth|byKind|byReference, alike)
 	m.copies()
 	m.sums(byTheNearest)
@@ -78,7 +82,6 @@ func (m *matcher) run() {
 	m.pairs(StepDates, sameMonth|byKind|byQuantity, alike)
 	m.copies()
 	m.pairs(StepType, sameMonth|sameDates|byQuantity, alike)
-	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthShifted)
 	m.pairs(StepOccasion, sameMonth|byKind|byEnd, alike)
 	m.pairs(StepNeighbour, sameLife|byKind, m.monthNear)
 	m.pairs(StepNeighbour, sameLife|byKind, m.monthShifted)
@@ -202,7 +205,7 @@ func (m *matcher) monthApart(o, b *entry) bool {
 
 // monthNear allows lines of different months that are of nearly the same day.
 func (m *matcher) monthNear(o, b *entry) bool {
-	return m.monthApart(o, b) && abs(int64(o.line.OrderDate-b.line.OrderDate)) <= 2*slack
+	return m.monthApart(o, b) && o.line.OrderDate != pricing.NoDate && abs(int64(o.line.OrderDate-b.line.OrderDate)) <= 2*slack
 }
 
 // monthShifted allows lines of different months whose dates are whole months
@@ -216,8 +219,20 @@ func (m *matcher) monthShifted(o, b *entry) bool {
 			return false
 		}
 	}
-	shifted := o.line.OrderDate.AddMonths(int(b.month - o.month))
-	return abs(int64(shifted-b.line.OrderDate)) <= slack
+	return wholeMonths(o, b)
+}
+
+// redated allows lines of one month that are dated whole months apart.
+func redated(o, b *entry) bool { return alike(o, b) && wholeMonths(o, b) }
+
+// wholeMonths reports whether two lines are dated about as many whole months
+// apart, and not in the same one.
+func wholeMonths(o, b *entry) bool {
+	from, to := o.line.OrderDate, b.line.OrderDate
+	if from == pricing.NoDate || to == pricing.NoDate || from.Month() == to.Month() {
+		return false
+	}
+	return abs(int64(from.AddMonths(int(to.Month()-from.Month()))-to)) <= slack
 }
 
 // slack is how far a month's length can move a date.

@@ -41,6 +41,9 @@ type solution struct {
 	promotion string
 	date      pricing.Date // the event date that the days speak for; NoDate where the file states it
 	guessed   bool         // the price is solved for: nothing else explains it
+	// truncated is set where no formula gives the amount, but what truncations
+	// can take off or leave does.
+	truncated bool
 }
 
 // solve finds factors that give their amount: in two parts where their
@@ -57,7 +60,13 @@ func (x *explainer) solve(ours factors, o, b *bill) (s solution, ok bool, err er
 			return s, true, nil
 		}
 	}
-	if s, ok := c.byAmount(ours, b, lacksPrice); ok {
+	exactly := func(f factors) bool { return f.gives(b.sum.Subtotal) }
+	if s, ok := c.byAmount(ours, b, lacksPrice, exactly); ok {
+		return s, true, nil
+	}
+	nearly := func(f factors) bool { return f.formula == ours.formula && f.nearly(b.sum.Subtotal) }
+	if s, ok := c.byAmount(ours, b, lacksPrice, nearly); ok {
+		s.truncated = true
 		return s, true, nil
 	}
 	return c.first(ours, b), false, nil
@@ -283,20 +292,22 @@ func (c *choices) byPrice(ours factors, b *bill) (solution, bool) {
 		return solution{}, false
 	}
 
-	best = mostDoubt
-	for _, unit := range c.units {
-		for _, share := range c.shares {
-			for _, days := range c.days {
-				doubt := unit.doubt + share.doubt + days.doubt
-				if doubt < best && unit.value.times(share.value).times(days.value).touches(price) {
-					best = doubt
-					s.unit, s.share, s.days, s.row, s.promotion = unit.value, share.value, days.value, unit.row, share.name
+	for _, precise := range []span{price, coarse(b)} {
+		best = mostDoubt
+		for _, unit := range c.units {
+			for _, share := range c.shares {
+				for _, days := range c.days {
+					doubt := unit.doubt + share.doubt + days.doubt
+					if doubt < best && unit.value.times(share.value).times(days.value).touches(precise) {
+						best = doubt
+						s.unit, s.share, s.days, s.row, s.promotion = unit.value, share.value, days.value, unit.row, share.name
+					}
 				}
 			}
 		}
-	}
-	if best < mostDoubt {
-		return s, true
+		if best < mostDoubt {
+			return s, true
+		}
 	}
 	// Some other number of days of the cycle.
 	for _, unit := range c.units {
@@ -322,6 +333,16 @@ func (c *choices) byPrice(ours factors, b *bill) (solution, bool) {
 	return s, true
 }
 
+// coarse is what an effective price stands for in a file that prints fewer
+// decimals: four at least, the last of them rounded.
+func coarse(b *bill) span {
+	decimals := -int(b.price.Exponent())
+	if decimals < 4 || decimals >= priceDecimals {
+		return b.effective()
+	}
+	return around(b.price.Rat(), halfUnit(decimals))
+}
+
 // count solves for a whole number of days.
 func (c *choices) count(price, unit span, share *big.Rat) (days, cycle int64) {
 	whole := new(big.Rat).Mul(unit.middle(), share)
@@ -344,7 +365,7 @@ func (c *choices) count(price, unit span, share *big.Rat) (days, cycle int64) {
 
 // byAmount asks which options make their amount, without their effective unit
 // price or against it.
-func (c *choices) byAmount(ours factors, b *bill, lacksPrice bool) (solution, bool) {
+func (c *choices) byAmount(ours factors, b *bill, lacksPrice bool, fits func(factors) bool) (solution, bool) {
 	s := solution{factors: ours, date: pricing.NoDate}
 	best, price := mostDoubt+unfitPrice, b.effective()
 	for _, unit := range c.units {
@@ -364,7 +385,7 @@ func (c *choices) byAmount(ours factors, b *bill, lacksPrice bool) (solution, bo
 								continue
 							}
 							try := factors{quantity.value, unit.value, share.value, days.value, rate.value, f.value, b.sign, ours.digits}
-							if try.gives(b.sum.Subtotal) {
+							if fits(try) {
 								best = doubt + quantity.doubt + rate.doubt + f.doubt
 								s.factors, s.row, s.promotion = try, unit.row, share.name
 							}

@@ -102,10 +102,10 @@ func (r *rough) damage(ours []reconcile.Ours, oneIn int) ([]reconcile.Billed, []
 			r.write(l, march)
 		case 6: // a month later, all dates
 			l.OrderDate, l.ChargeStart, l.ChargeEnd = l.OrderDate.AddMonths(1), l.ChargeStart.AddMonths(1), l.ChargeEnd.AddMonths(1)
-			r.plant(damage.Moved, []int64{r.write(l, march+1)}, our.Row)
+			r.plant(damage.Moved, []int64{r.write(l, march+pricing.Month(r.Intn(2)))}, our.Row)
 		case 7: // a month later, OrderDate only
 			l.OrderDate = l.OrderDate.AddMonths(1)
-			r.plant(damage.Moved, []int64{r.write(l, march+1)}, our.Row)
+			r.plant(damage.Moved, []int64{r.write(l, march+pricing.Month(r.Intn(2)))}, our.Row)
 		case 8: // the rate one percent up
 			if l.PricingCurrency == l.Currency {
 				r.write(l, march)
