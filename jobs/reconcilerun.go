@@ -116,7 +116,7 @@ func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconc
 	if err != nil {
 		return nil, err
 	}
-	catalog, err := e.ledger().Load(ctx, at.inputs, at.closes, e.Policies)
+	catalog, err := e.ledger().Load(ctx, at.inputs, at.closes, nil, e.Policies)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconc
 			r.result.Ours = append(r.result.Ours, ReconciledMonth{m.String(), known.Current.Revision, string(known.Current.State), known.Current.Fingerprint})
 		}
 	}
-	exceptions, err := e.readExceptions(ctx, month)
+	exceptions, err := e.readExceptions(ctx, month, exceptionsName)
 	if err != nil {
 		return nil, err
 	}
