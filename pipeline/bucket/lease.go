@@ -55,7 +55,8 @@ type lease struct {
 	beaten chan struct{}      // closed when the beating has ended
 	unlock func() error
 
-	mu     sync.Mutex
+	// turn holds one token: who has it deals with the store. What follows is theirs.
+	turn   chan struct{}
 	newest int64     // the number of the newest object
 	oldest int64     // lower ones of ours are removed for certain
 	shown  time.Time // right before newest was created
@@ -76,7 +77,7 @@ const (
 // lock takes the lease that is claimed, and keeps it until it is unlocked.
 func (s leases) lock(ctx context.Context, claim Claim) (Lock, error) {
 	claim = claim.withDefaults()
-	l := &lease{leases: s, claim: claim, holder: s.self(claim), beaten: make(chan struct{})}
+	l := &lease{leases: s, claim: claim, holder: s.self(claim), beaten: make(chan struct{}), turn: make(chan struct{}, 1)}
 	if err := l.take(ctx); err != nil {
 		var locked *LockedError
 		if errors.As(err, &locked) {
@@ -98,9 +99,7 @@ func (l *lease) Context() context.Context { return l.ctx }
 
 // Check is [Lock]'s.
 func (l *lease) Check(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.check(ctx)
+	err := l.inTurn(ctx, l.check)
 	var lost *LostError
 	if err == nil || errors.As(err, &lost) {
 		return err
@@ -140,11 +139,10 @@ func (l *lease) release() error {
 	l.cancel(errUnlocked)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), unlockTimeout)
 	defer cancel()
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	// One more than the newest may be there: a number that was tried, and the store
 	// did not say what became of it.
-	if err := l.sweep(ctx, l.newest+2); err != nil {
+	err := l.inTurn(ctx, func(ctx context.Context) error { return l.sweep(ctx, l.newest+2) })
+	if err != nil {
 		return fmt.Errorf("unlock %q: %w (it ends by itself after %s)", l.claim.Name, err, l.claim.TTL)
 	}
 	return nil
@@ -172,12 +170,23 @@ func (l *lease) beat(ctx context.Context) {
 func (l *lease) beatOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.claim.TTL/2)
 	defer cancel()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lost != nil {
-		return l.lost
+	return l.inTurn(ctx, func(ctx context.Context) error {
+		if l.lost != nil {
+			return l.lost
+		}
+		return l.renew(ctx)
+	})
+}
+
+// inTurn deals with the store while nobody else does.
+func (l *lease) inTurn(ctx context.Context, deal func(context.Context) error) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case l.turn <- struct{}{}:
 	}
-	return l.renew(ctx)
+	defer func() { <-l.turn }()
+	return deal(ctx)
 }
 
 // age is how long ago the newest sign of life was given, at most. A machine that
