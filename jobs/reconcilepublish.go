@@ -18,6 +18,7 @@ import (
 
 	"github.com/calends/calends/exports"
 	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pricing"
 )
@@ -80,6 +81,7 @@ type partnerOutput struct {
 		Encode(*exports.Difference) error
 		Close() error
 	}
+	book *exports.Workbook // nil for none
 }
 
 func newPartnerOutput(root, id string, formats []string) (*partnerOutput, error) {
@@ -91,11 +93,10 @@ func newPartnerOutput(root, id string, formats []string) (*partnerOutput, error)
 		if len(formats) > 0 && !slices.Contains(formats, format) {
 			continue
 		}
-		file, err := os.Create(filepath.Join(o.folder, reconcileFiles[format]))
+		file, err := o.create(reconcileFiles[format])
 		if err != nil {
 			return nil, errors.Join(err, o.abort())
 		}
-		o.files = append(o.files, file)
 		if format == "csv" {
 			o.writers = append(o.writers, exports.NewDifferencesCSV(file))
 		} else {
@@ -103,6 +104,32 @@ func newPartnerOutput(root, id string, formats []string) (*partnerOutput, error)
 		}
 	}
 	return o, nil
+}
+
+func (o *partnerOutput) create(name string) (*os.File, error) {
+	file, err := os.Create(filepath.Join(o.folder, name))
+	if err == nil {
+		o.files = append(o.files, file)
+	}
+	return file, err
+}
+
+// show writes lines of ours and matches into the workbook.
+func (o *partnerOutput) show(lines []*invoice.Line, recon []exports.ReconRow) error {
+	if o.book == nil {
+		return nil
+	}
+	for _, l := range lines {
+		if err := o.book.Encode(l); err != nil {
+			return err
+		}
+	}
+	for i := range recon {
+		if err := o.book.EncodeRecon(&recon[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (o *partnerOutput) encode(d *exports.Difference) error {
@@ -120,12 +147,23 @@ func (o *partnerOutput) close() error {
 			return errors.Join(err, o.abort())
 		}
 	}
+	if o.book != nil {
+		book := o.book
+		o.book = nil
+		if err := book.Close(); err != nil {
+			return errors.Join(err, o.abort())
+		}
+	}
 	return o.abort()
 }
 
-// abort lets go of the files.
+// abort lets go of the files. A workbook is closed for its temporary ones.
 func (o *partnerOutput) abort() error {
 	var errs []error
+	if o.book != nil {
+		_ = o.book.Close() // it complains of what is not there, and nobody will read it
+		o.book = nil
+	}
 	for _, f := range o.files {
 		errs = append(errs, f.Close())
 	}

@@ -74,7 +74,9 @@ type reconciliation struct {
 	partners    []string
 	theirMonths map[string][]pricing.Month
 	refusals    map[string][]reconcile.Refusal // by customer
-	legacy      map[string]bool                // files by name
+	exceptions  []invoice.Exception
+	legacy      map[string]bool   // files by name
+	currencies  map[string]string // of the month's invoices by partner, when workbooks are wanted
 
 	root     string // temporary folder of the outputs
 	output   *partnerOutput
@@ -100,6 +102,7 @@ type partnerSum struct {
 	tally     reconcile.Tally
 	elsewhere map[string]sideSum // by currency
 	open      int
+	tolerated int64 // net, in minor units of the invoice's currency
 }
 
 func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconciliation, error) {
@@ -132,11 +135,16 @@ func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconc
 			r.result.Ours = append(r.result.Ours, ReconciledMonth{m.String(), known.Current.Revision, string(known.Current.State), known.Current.Fingerprint})
 		}
 	}
-	exceptions, err := e.readExceptions(ctx, month, exceptionsName)
-	if err != nil {
+	if r.exceptions, err = e.readExceptions(ctx, month, exceptionsName); err != nil {
 		return nil, err
 	}
-	for _, x := range exceptions {
+	if len(plan.Formats) == 0 || slices.Contains(plan.Formats, "xlsx") {
+		r.currencies = make(map[string]string)
+		for _, inv := range month.Current.Invoices {
+			r.currencies[inv.PartnerID] = inv.Currency
+		}
+	}
+	for _, x := range r.exceptions {
 		if x.Severity == invoice.Error && x.CustomerID != "" {
 			r.refusals[x.CustomerID] = append(r.refusals[x.CustomerID], reconcile.Refusal{Code: x.Code, SubscriptionID: x.SubscriptionID,
 				EventID: x.EventID, Date: pricing.NoDate, Month: plan.Month, Message: x.Message})
@@ -240,6 +248,9 @@ type part struct {
 	tally     reconcile.Tally
 	elsewhere map[string]sideSum
 	rows      [][]exports.Difference // by match
+	// What a workbook shows: our lines of the month, and every match.
+	lines []*invoice.Line
+	recon []exports.ReconRow
 }
 
 // portionSize is how many lines a portion has at least.
@@ -291,7 +302,7 @@ func (r *reconciliation) compare(parent context.Context) error {
 			err = p.err
 		}
 		if err == nil {
-			err = r.take(p)
+			err = r.take(ctx, p)
 		}
 		if err != nil {
 			cancel()
@@ -362,7 +373,18 @@ func (r *reconciliation) group(p *part, g *reconcile.Group) error {
 		return err
 	}
 	p.tally.Add(g, result)
+	currency, book := r.currencies[g.PartnerID]
+	if book {
+		for i := range g.Ours {
+			if g.Ours[i].Month == g.Month {
+				p.lines = append(p.lines, g.Ours[i].Line)
+			}
+		}
+	}
 	for i := range result.Matches {
+		if row, ok := reconRow(g, &result.Matches[i], currency); ok && book {
+			p.recon = append(p.recon, row)
+		}
 		if rows := differenceRows(g, &result.Matches[i]); len(rows) > 0 {
 			p.rows = append(p.rows, rows)
 		}
@@ -416,9 +438,12 @@ func (r *reconciliation) setElsewhereAside(p *part, g *reconcile.Group) {
 }
 
 // take writes what a portion came to.
-func (r *reconciliation) take(p *portion) error {
+func (r *reconciliation) take(ctx context.Context, p *portion) error {
 	for _, part := range p.parts {
-		if err := r.startPartner(part.partner); err != nil {
+		if err := r.startPartner(ctx, part.partner); err != nil {
+			return err
+		}
+		if err := r.output.show(part.lines, part.recon); err != nil {
 			return err
 		}
 		r.partner.tally.Merge(&part.tally)
@@ -442,9 +467,14 @@ func (r *reconciliation) writeRows(rows []exports.Difference) error {
 		if err := r.output.encode(&rows[i]); err != nil {
 			return err
 		}
-		if rows[i].Status == StatusOpen {
+		switch rows[i].Status {
+		case StatusOpen:
 			r.partner.open++
 			r.enterLargest(&rows[i])
+		case StatusTolerated:
+			if rows[i].Currency == r.currencies[r.partner.id] {
+				r.partner.tolerated += max(rows[i].Subtotal, -rows[i].Subtotal)
+			}
 		}
 	}
 	if r.disputes == nil {
@@ -459,7 +489,7 @@ func (r *reconciliation) writeRows(rows []exports.Difference) error {
 
 // startPartner turns to a partner, unless it is the one at hand. Partners come
 // in order; those without a line on either side have files without rows.
-func (r *reconciliation) startPartner(id string) (err error) {
+func (r *reconciliation) startPartner(ctx context.Context, id string) (err error) {
 	if r.partner != nil && r.partner.id == id {
 		return nil
 	}
@@ -467,7 +497,14 @@ func (r *reconciliation) startPartner(id string) (err error) {
 		return err
 	}
 	r.partner, r.match = &partnerSum{id: id, elsewhere: make(map[string]sideSum)}, 0
-	r.output, err = newPartnerOutput(r.root, id, r.plan.Formats)
+	if r.output, err = newPartnerOutput(r.root, id, r.plan.Formats); err != nil || r.currencies[id] == "" {
+		return err
+	}
+	file, err := r.output.create(differencesBook)
+	if err != nil {
+		return err
+	}
+	r.output.book, err = r.newBook(ctx, id, file)
 	return err
 }
 
@@ -481,6 +518,9 @@ func (r *reconciliation) finishPartner(next string) error {
 		return fmt.Errorf("partner %s comes after %s", next, p.id)
 	}
 	output := r.output
+	if output.book != nil {
+		r.finishBook(output.book, p)
+	}
 	r.output, r.partner = nil, nil
 	if err := output.close(); err != nil {
 		return fmt.Errorf("partner %s: %w", p.id, err)

@@ -1,0 +1,124 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/calends/calends/exports"
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/reconcile"
+	"github.com/calends/calends/pricing"
+)
+
+// newBook begins the workbook of a partner: its invoice, beside Microsoft's
+// lines. It is nil for a partner without an invoice in the month.
+func (r *reconciliation) newBook(ctx context.Context, id string, w io.Writer) (*exports.Workbook, error) {
+	inv, err := r.env.header(ctx, r.month, id)
+	if err != nil || inv == nil {
+		return nil, err
+	}
+	csv := exports.Control{File: csvName, Totals: inv.Totals}
+	for _, f := range r.month.Current.Files {
+		if f.Path == partnerFile(id, csvName) {
+			csv.SHA256 = f.SHA256
+		}
+	}
+	return exports.NewWorkbook(w, exports.WorkbookInfo{Invoice: inv, Exceptions: ofPartner(r.exceptions, id), Revision: r.month.Current.Revision,
+		SoftwareVersion: r.env.Version, CSV: csv, Recon: new(exports.ReconInfo)})
+}
+
+// finishBook says what was read of theirs, and what truncation may bring.
+func (r *reconciliation) finishBook(book *exports.Workbook, p *partnerSum) {
+	currency := book.Info.Invoice.Currency
+	for _, s := range p.tally.Sides() {
+		if s.Currency == currency {
+			book.Info.Recon.Billed = invoice.Totals{Lines: s.TheirLines, Subtotal: s.Theirs.Subtotal, TaxTotal: s.Theirs.Tax, Total: s.Theirs.Total}
+		}
+	}
+	book.Info.Recon.Tolerance = p.tolerated
+}
+
+// reconRow is a match as a row of the workbook: its lines of the month, in the
+// invoice's currency. ok is false when there are none.
+func reconRow(g *reconcile.Group, m *reconcile.Match, currency string) (row exports.ReconRow, ok bool) {
+	var ours, theirs []*invoice.Line
+	var ourRef, theirRef string
+	firstRow := 0
+	for i := range m.Ours {
+		if o := &m.Ours[i]; o.Month == g.Month && o.Line.Currency == currency {
+			if ours == nil {
+				ourRef, firstRow = fmt.Sprint(o.Row), o.Row
+			}
+			ours = append(ours, o.Line)
+		}
+	}
+	for i := range m.Theirs {
+		if b := &m.Theirs[i]; b.Month == g.Month && b.Line.Currency == currency {
+			if theirs == nil {
+				theirRef = fmt.Sprintf("%s:%d", b.File, b.Row)
+			}
+			theirs = append(theirs, b.Line)
+		}
+	}
+	all := slices.Concat(ours, theirs)
+	if len(all) == 0 {
+		return row, false
+	}
+	l := all[0]
+	row = exports.ReconRow{State: stateOf(m), CustomerID: g.CustomerID, CustomerName: l.Account.CustomerName, SubscriptionID: l.SubscriptionID,
+		ProductID: l.Item.ProductID, SkuID: l.Item.SkuID, SkuName: l.Item.SkuName, ChargeType: l.ChargeType,
+		Ours: reconSide(ours, ourRef, firstRow), Microsofts: reconSide(theirs, theirRef, 0), Start: pricing.NoDate, End: pricing.NoDate}
+	for _, l := range all {
+		row.Start = earliest(row.Start, l.ChargeStart)
+		if l.ChargeEnd != pricing.NoDate && (row.End == pricing.NoDate || l.ChargeEnd > row.End) {
+			row.End = l.ChargeEnd
+		}
+	}
+	largest := int64(-1)
+	var explained []string
+	for i := range m.Differences {
+		d := &m.Differences[i]
+		row.Open = row.Open || statusOf(d) == StatusOpen
+		if size := max(d.Amount.Total, -d.Amount.Total); size > largest {
+			largest, row.Code = size, string(d.Cause)
+		}
+		explained = append(explained, d.Explanation)
+	}
+	row.Message = strings.Join(explained, "; ")
+	return row, true
+}
+
+// stateOf says in a word or two how the sides met.
+func stateOf(m *reconcile.Match) string {
+	switch {
+	case m.Step == reconcile.StepRemainder && len(m.Ours) > 0:
+		return "only ours"
+	case m.Step == reconcile.StepRemainder:
+		return "only Microsoft's"
+	case len(m.Differences) == 0:
+		return "agrees"
+	case !slices.ContainsFunc(m.Differences, func(d reconcile.Difference) bool { return statusOf(&d) == StatusOpen }):
+		return "agrees, within tolerance"
+	}
+	return "differs"
+}
+
+func reconSide(lines []*invoice.Line, ref string, row int) *exports.ReconSide {
+	if len(lines) == 0 {
+		return nil
+	}
+	s := &exports.ReconSide{Ref: ref, Row: row, Lines: len(lines)}
+	if len(lines) == 1 {
+		s.Quantity, s.EffectivePrice, s.ExchangeRate = lines[0].BillableQuantity, lines[0].EffectiveUnitPrice, lines[0].ExchangeRate
+		if s.Quantity.IsZero() {
+			s.Quantity = lines[0].Quantity
+		}
+	}
+	for _, l := range lines {
+		s.Subtotal, s.TaxTotal, s.Total = s.Subtotal+l.Subtotal, s.TaxTotal+l.TaxTotal, s.Total+l.Total
+	}
+	return s
+}
