@@ -16,7 +16,7 @@ import (
 type customer struct {
 	invoice.Customer
 	// seen are the marks that its state at the last close had.
-	seen []byte
+	seen ledger.Marks
 }
 
 // work is about how much there is to do for it.
@@ -159,11 +159,7 @@ func reachesBack(s *ledger.Standing, recent []*change.Change, closed pricing.Mon
 	if s != nil && s.LookBack {
 		return true
 	}
-	var marks map[uint32]bool
-	if s != nil && len(recent) > 0 {
-		marks = s.Marks()
-	}
-	seen := func(id string) bool { return id != "" && marks[ledger.Mark(id)] }
+	seen := func(id string) bool { return s != nil && id != "" && s.Seen.Has(id) }
 	for _, c := range recent {
 		switch {
 		case c.At.Date().Month() <= closed, c.Type == change.Overridden, c.Type == change.BillingPlanChanged,
@@ -177,21 +173,17 @@ func reachesBack(s *ledger.Standing, recent []*change.Change, closed pricing.Mon
 // standing is what the close of a month keeps of a customer; nil when there is
 // nothing to keep.
 func (c *customer) standing(month pricing.Month, o invoice.Outcome) *ledger.Standing {
-	s := &ledger.Standing{CustomerID: c.ID, Ended: o.Count.Ended, Seen: c.seen}
+	standings, news, known := o.End.Standings()
 	for _, changes := range [][]*change.Change{c.Changes, c.Conflicts} {
 		for _, one := range changes {
 			if one.At.Date().Month() <= month {
-				s.Seen = ledger.AppendMark(s.Seen, one.ID)
+				news = append(news, one.ID)
 			}
 		}
 	}
-	standings, ended, known := o.End.Standings()
-	for _, id := range ended {
-		s.Seen = ledger.AppendMark(s.Seen, id)
-	}
-	s.Subscriptions = standings
-	if s.LookBack = o.LookBack || !known; s.LookBack {
-		s.Subscriptions = nil
+	s := &ledger.Standing{CustomerID: c.ID, Ended: o.Count.Ended, Seen: c.seen.Add(news), LookBack: o.LookBack || !known}
+	if !s.LookBack {
+		s.Subscriptions = standings
 	}
 	if !s.LookBack && len(s.Seen) == 0 && len(s.Subscriptions) == 0 {
 		return nil

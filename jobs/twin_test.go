@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"reflect"
 	"strconv"
 	"testing"
 
@@ -62,11 +63,54 @@ func liveTwice(t *testing.T, life twin.Life) {
 		}
 		if err == nil {
 			compareMonth(ctx, t, env, month, want.Result)
+			sameFromWholeHistory(ctx, t, env, month)
 		}
 		if t.Failed() {
 			t.Fatalf("the differences above are after step %d, %s %s", i, want.Step.Kind, month)
 		}
 	}
+}
+
+// sameFromWholeHistory holds a month that began with the state at a close against
+// the same month computed from all that ever came in: the same lines and
+// exceptions, and the same state for the month after.
+func sameFromWholeHistory(ctx context.Context, t *testing.T, env Env, month pricing.Month) {
+	t.Helper()
+	at, err := env.snapshot(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known, _ := at.month(month); known.Current.State == ledger.Closed {
+		if at, err = at.before(known); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compute := func(env Env) *computed {
+		c, err := env.compute(ctx, at, month, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	fromState := compute(env)
+	env.WholeHistory = true
+	whole := compute(env)
+	if got, want := must(fromState.fingerprint()).sum, must(whole.fingerprint()).sum; got != want {
+		t.Errorf("%s: from the state at the last close it comes out otherwise than from the whole history", month)
+	}
+	if !reflect.DeepEqual(fromState.locks, whole.locks) {
+		t.Errorf("%s: the locks differ:\n%+v\nfrom the whole history\n%+v", month, fromState.locks, whole.locks)
+	}
+	if !reflect.DeepEqual(fromState.state.customers, whole.state.customers) || !reflect.DeepEqual(fromState.state.subscriptions, whole.state.subscriptions) {
+		t.Errorf("%s: the state that it leaves differs from that of the whole history", month)
+	}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
 
 func testEnv(t *testing.T, policies map[string]twin.Policy) Env {

@@ -50,32 +50,56 @@ type Standing struct {
 	Ended int
 	// Seen are marks of the ids that a later change may not bring again unseen:
 	// those of the changes, and of the subscriptions that ended.
-	Seen []byte
+	Seen Marks
 	// Subscriptions are those that have not ended, as they came to be; none when
 	// LookBack is set.
 	Subscriptions []subscription.Standing
 }
 
-// Mark makes a short mark of an id. Two ids may share one: then a customer's
-// history is read without need, which costs time and nothing else.
-func Mark(id string) uint32 {
+// Marks are short marks of ids, in order, each once: four bytes an id, since
+// every change that a customer ever had leaves one. Two ids may share a mark: then
+// a customer's history is read without need, which costs time and nothing else.
+type Marks []uint32
+
+// Add returns the marks with those of more ids. It leaves m as it was.
+func (m Marks) Add(ids []string) Marks {
+	if len(ids) == 0 {
+		return m
+	}
+	all := slices.Clone(m)
+	for _, id := range ids {
+		all = append(all, mark(id))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Has reports whether the id may be among the marked ones.
+func (m Marks) Has(id string) bool {
+	_, found := slices.BinarySearch(m, mark(id))
+	return found
+}
+
+func mark(id string) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id)) // never fails
 	return h.Sum32()
 }
 
-// AppendMark adds an id to those seen.
-func AppendMark(seen []byte, id string) []byte {
-	return binary.LittleEndian.AppendUint32(seen, Mark(id))
+func (m Marks) encode() []byte {
+	b := make([]byte, 0, 4*len(m))
+	for _, one := range m {
+		b = binary.LittleEndian.AppendUint32(b, one)
+	}
+	return b
 }
 
-// Marks returns the marks of the ids seen.
-func (s *Standing) Marks() map[uint32]bool {
-	marks := make(map[uint32]bool, len(s.Seen)/4)
-	for rest := s.Seen; len(rest) >= 4; rest = rest[4:] {
-		marks[binary.LittleEndian.Uint32(rest)] = true
+func decodeMarks(b []byte) Marks {
+	m := make(Marks, 0, len(b)/4)
+	for ; len(b) >= 4; b = b[4:] {
+		m = append(m, binary.LittleEndian.Uint32(b))
 	}
-	return marks
+	return m
 }
 
 type standingCustomerRow struct {
@@ -170,7 +194,7 @@ func newStandingRow(customerID string, s *subscription.Standing) standingRow {
 // encodeLayers writes layers oldest first as seats, instant and whether the
 // window is closed, in varints; the one layer of most is left out.
 func encodeLayers(layers []subscription.Layer) []byte {
-	if len(layers) == 1 && layers[0].Moved {
+	if len(layers) == 1 && layers[0].Closed {
 		return nil
 	}
 	var b []byte
@@ -178,7 +202,7 @@ func encodeLayers(layers []subscription.Layer) []byte {
 		b = binary.AppendVarint(b, l.Seats)
 		b = binary.AppendVarint(b, int64(l.Added))
 		closed := int64(0)
-		if l.Moved {
+		if l.Closed {
 			closed = 1
 		}
 		b = binary.AppendVarint(b, closed)
@@ -188,7 +212,7 @@ func encodeLayers(layers []subscription.Layer) []byte {
 
 func (r *standingRow) layers() ([]subscription.Layer, error) {
 	if len(r.Layers) == 0 {
-		return []subscription.Layer{{Seats: r.Quantity, Added: pricing.Instant(r.Start), Moved: true}}, nil
+		return []subscription.Layer{{Seats: r.Quantity, Closed: true}}, nil
 	}
 	var layers []subscription.Layer
 	for b := r.Layers; len(b) > 0; {
@@ -200,7 +224,7 @@ func (r *standingRow) layers() ([]subscription.Layer, error) {
 			}
 			b = b[n:]
 		}
-		layers = append(layers, subscription.Layer{Seats: v[0], Added: pricing.Instant(v[1]), Moved: v[2] == 1})
+		layers = append(layers, subscription.Layer{Seats: v[0], Added: pricing.Instant(v[1]), Closed: v[2] == 1})
 	}
 	return layers, nil
 }
@@ -289,7 +313,7 @@ type Standings struct {
 
 // Add takes the next customer.
 func (s *Standings) Add(c *Standing) error {
-	s.customers = append(s.customers, standingCustomerRow{c.CustomerID, c.LookBack, int64(c.Ended), c.Seen})
+	s.customers = append(s.customers, standingCustomerRow{c.CustomerID, c.LookBack, int64(c.Ended), c.Seen.encode()})
 	for i := range c.Subscriptions {
 		s.subscriptions = append(s.subscriptions, newStandingRow(c.CustomerID, &c.Subscriptions[i]))
 	}
@@ -347,7 +371,7 @@ func (s *ReadStandings) Next() (*Standing, error) {
 	if err != nil || row == nil {
 		return nil, err
 	}
-	c := &Standing{CustomerID: row.CustomerID, LookBack: row.LookBack, Ended: int(row.Ended), Seen: slices.Clone(row.Seen)}
+	c := &Standing{CustomerID: row.CustomerID, LookBack: row.LookBack, Ended: int(row.Ended), Seen: decodeMarks(row.Seen)}
 	s.customers.next()
 	err = s.subscriptions.take(c.CustomerID, func(r *standingRow) error {
 		one, err := r.standing()

@@ -28,9 +28,9 @@ type Standing struct {
 
 // Layer is a number of seats that share one window.
 type Layer struct {
-	Seats int64
-	Added pricing.Instant
-	Moved bool // by an upgrade: their window is closed
+	Seats  int64
+	Added  pricing.Instant // 0 once it is closed
+	Closed bool
 }
 
 // End is how a life stands after its last day.
@@ -76,12 +76,14 @@ func settledLayers(layers []layer, next pricing.Instant) []Layer {
 	var settled []Layer
 	for _, l := range layers {
 		closed := !l.open(next)
-		if n := len(settled); n > 0 && closed && settled[n-1].Moved {
+		if n := len(settled); n > 0 && closed && settled[n-1].Closed {
 			settled[n-1].Seats += l.seats
 			continue
 		}
-		// A closed window stays closed, however it came to be so.
-		settled = append(settled, Layer{Seats: l.seats, Added: l.added, Moved: closed})
+		settled = append(settled, Layer{Seats: l.seats, Added: l.added, Closed: closed})
+		if closed { // and stays so, whenever it was added
+			settled[len(settled)-1].Added = 0
+		}
 	}
 	return settled
 }
@@ -97,7 +99,7 @@ func (st Standing) resume() *subscription {
 		s.status = suspended
 	}
 	for _, l := range st.Layers {
-		s.layers = append(s.layers, layer{seats: l.Seats, added: l.Added, moved: l.Moved})
+		s.layers = append(s.layers, layer{seats: l.Seats, added: l.Added, moved: l.Closed})
 	}
 	return s
 }

@@ -56,7 +56,8 @@ type parking struct {
 type layer struct {
 	seats int64
 	added pricing.Instant
-	// moved seats came by an upgrade: their window is closed at once.
+	// moved seats came by an upgrade: their window is closed at once. So is that
+	// of seats whose window had closed when a state was kept.
 	moved bool
 }
 
