@@ -166,12 +166,13 @@ func (w *walk) has(c Cause) bool {
 	return false
 }
 
+// add names a cause, each once.
 func (w *walk) add(c Cause, amount Amount, why string, e Evidence) {
 	if e.Date == 0 {
 		e.Date = pricing.NoDate
 	}
 	for i := range w.differences {
-		if d := &w.differences[i]; d.Cause == c { // one of each cause
+		if d := &w.differences[i]; d.Cause == c {
 			d.Amount = d.Amount.Add(amount)
 			d.Explanation += "; " + why
 			return
@@ -197,18 +198,17 @@ func (w *walk) to(c Cause, subtotal int64, why string, e Evidence) {
 func (w *walk) run() error {
 	o, b := w.o, w.b
 	w.at = o.sum
-	if b.sum == o.sum {
-		w.stated()
+	changed := len(o.entries) == 1 && len(b.entries) == 1 && o.quantity.Cmp(b.quantity) != 0 || w.datesDiffer()
+	if b.sum == o.sum && !changed {
 		return nil
 	}
 	w.taxRate, w.subtotal = w.ourTaxRate()
-	if b.sum.Subtotal != o.sum.Subtotal {
+	if b.sum.Subtotal != o.sum.Subtotal || changed {
 		if err := w.subtotals(); err != nil {
 			return err
 		}
-	} else {
-		w.stated()
 	}
+	w.stated()
 	w.taxes()
 	if rest := b.sum.Sub(w.at); !rest.IsZero() {
 		w.add(Unknown, rest, "their Total is not their Subtotal and TaxTotal", Evidence{})
@@ -216,13 +216,13 @@ func (w *walk) run() error {
 	return nil
 }
 
-// stated names what the file says otherwise although the amounts agree.
+// stated names what the file says otherwise although the amount does not.
 func (w *walk) stated() {
 	o, b := w.o, w.b
-	if len(o.entries) == 1 && len(b.entries) == 1 && o.quantity.Cmp(b.quantity) != 0 {
+	if len(o.entries) == 1 && len(b.entries) == 1 && o.quantity.Cmp(b.quantity) != 0 && !w.has(Quantity) {
 		w.free(Quantity, w.quantityText(b.quantity), w.quantityEvidence(b.quantity))
 	}
-	if w.datesDiffer() {
+	if w.datesDiffer() && !w.has(w.days) {
 		w.free(w.days, w.datesText(), w.datesEvidence(pricing.NoDate))
 	}
 }
@@ -276,12 +276,9 @@ func (w *walk) subtotals() error {
 		at.share = theirs.share
 		step(Promotion, w.promotionText(from, theirs), Evidence{Ours: percent(from), Theirs: percent(theirs.share), PromotionID: w.promotionOf(theirs)})
 	}
-	switch {
-	case at.days.Cmp(theirs.days) != 0:
+	if at.days.Cmp(theirs.days) != 0 {
 		at.days = theirs.days
 		step(w.days, w.daysText(ours, theirs), w.datesEvidence(theirs.date))
-	case w.datesDiffer():
-		w.free(w.days, w.datesText(), w.datesEvidence(pricing.NoDate))
 	}
 	if at.rate.Cmp(theirs.rate) != 0 {
 		from := at.rate

@@ -15,6 +15,8 @@ type matcher struct {
 	group  *Group
 	ours   []entry
 	theirs []entry
+	// full are the months that both sides hold in full.
+	full map[pricing.Month]bool
 	// free are the entries that no step has matched yet.
 	freeOurs, freeTheirs []*entry
 	found                []found
@@ -31,6 +33,11 @@ type found struct {
 func newMatcher(g *Group) *matcher {
 	m := &matcher{group: g, ours: make([]entry, len(g.Ours)), theirs: make([]entry, len(g.Theirs))}
 	m.freeOurs, m.freeTheirs = make([]*entry, len(g.Ours)), make([]*entry, len(g.Theirs))
+	m.full = make(map[pricing.Month]bool)
+	for _, month := range g.OurMonths {
+		m.full[month] = slices.Contains(g.TheirMonths, month)
+	}
+	m.full[g.Month] = true
 	for i := range g.Ours {
 		o := &g.Ours[i]
 		m.ours[i] = newEntry(o.Line, o.Month, g.Month, o.Line.BillableQuantity, i)
@@ -69,26 +76,26 @@ func (m *matcher) run() {
 	m.pairs(StepNeighbour, sameLife|byKind|sameDates|byQuantity, m.monthApart)
 	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthShifted)
 	m.copies()
-	m.pairs(StepReference, sameMonth|byKind|byReference, alike)
+	m.pairs(StepReference, sameMonth|byKind|byReference, m.within)
 	m.copies()
 	m.sums(byTheNearest)
-	m.pairs(StepQuantity, sameMonth|byKind|sameDates, alike)
+	m.pairs(StepQuantity, sameMonth|byKind|sameDates, m.within)
 	m.copies()
 	m.pairs(StepNeighbour, sameLife|byKind|sameDates, m.monthApart)
 	m.pairs(StepNeighbour, sameLife|byKind|byReference, m.monthApart)
-	m.pairs(StepDate, sameMonth|byKind|byEnd|byQuantity, alike)
+	m.pairs(StepDate, sameMonth|byKind|byEnd|byQuantity, m.within)
 	m.copies()
 	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthNear)
-	m.pairs(StepDates, sameMonth|byKind|byQuantity, alike)
+	m.pairs(StepDates, sameMonth|byKind|byQuantity, m.within)
 	m.copies()
-	m.pairs(StepType, sameMonth|sameDates|byQuantity, alike)
-	m.pairs(StepOccasion, sameMonth|byKind|byEnd, alike)
+	m.pairs(StepType, sameMonth|sameDates|byQuantity, m.within)
+	m.pairs(StepOccasion, sameMonth|byKind|byEnd, m.within)
 	m.pairs(StepNeighbour, sameLife|byKind, m.monthNear)
 	m.pairs(StepNeighbour, sameLife|byKind, m.monthShifted)
-	m.pairs(StepLoose, sameMonth|byKind, alike)
+	m.pairs(StepLoose, sameMonth|byKind, m.within)
 	m.copies()
 	m.partialCopies()
-	m.pairs(StepProduct, (sameMonth|byKind|byProduct|sameDates|byQuantity)&^bySubscription, alike)
+	m.pairs(StepProduct, (sameMonth|byKind|byProduct|sameDates|byQuantity)&^bySubscription, m.within)
 	m.pairs(StepCurrency, (sameMonth|byKind|sameDates|byQuantity)&^byCurrency, nil)
 	m.pairs(StepCurrency, (sameMonth|byKind|sameDates)&^byCurrency, nil)
 	m.rest()
@@ -198,6 +205,10 @@ func alike(o, b *entry) bool {
 	return o.rated && b.rated || o.line.Subtotal == b.line.Subtotal
 }
 
+// within allows lines of a month to differ. In a neighbouring month that one
+// side has a few lines of only, they may be this month's: they wait.
+func (m *matcher) within(o, b *entry) bool { return m.full[o.month] && alike(o, b) }
+
 // monthApart allows lines of different months, one of them the reconciled one.
 func (m *matcher) monthApart(o, b *entry) bool {
 	return o.month != b.month && (o.here || b.here) && alike(o, b)
@@ -214,16 +225,11 @@ func (m *matcher) monthShifted(o, b *entry) bool {
 	if !m.monthApart(o, b) {
 		return false
 	}
-	for _, month := range []*entry{o, b} {
-		if !slices.Contains(m.group.OurMonths, month.month) || !slices.Contains(m.group.TheirMonths, month.month) {
-			return false
-		}
-	}
-	return wholeMonths(o, b)
+	return m.full[o.month] && m.full[b.month] && wholeMonths(o, b)
 }
 
-// redated allows lines of one month that are dated whole months apart.
-func redated(o, b *entry) bool { return alike(o, b) && wholeMonths(o, b) }
+// redated allows lines of the month that are dated whole months apart.
+func redated(o, b *entry) bool { return o.here && b.here && alike(o, b) && wholeMonths(o, b) }
 
 // wholeMonths reports whether two lines are dated about as many whole months
 // apart, and not in the same one.

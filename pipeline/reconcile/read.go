@@ -144,20 +144,46 @@ func (x *explainer) discounts(sku pricing.SKU, id string) []*big.Rat {
 }
 
 // left returns what a discount must leave for a price to come out: the
-// plainest decimal that does, of four places at most.
-func left(price span, unit span, days *big.Rat) *big.Rat {
+// plainest decimal that does, and its places, of which there are four at most.
+func left(price span, unit span, days *big.Rat) (share *big.Rat, places int32) {
 	base := unit.middle()
 	if base.Sign() == 0 || days.Sign() == 0 {
-		return nil
+		return nil, 0
 	}
-	share := new(big.Rat).Quo(price.middle(), new(big.Rat).Mul(base, days))
-	for places := int32(1); places <= 4; places++ {
-		d := decimal.NewFromBigRat(share, places)
+	exact := new(big.Rat).Quo(price.middle(), new(big.Rat).Mul(base, days))
+	for places = 1; places <= 4; places++ {
+		d := decimal.NewFromBigRat(exact, places)
 		if d.IsPositive() && d.LessThan(decimal.NewFromInt(1)) && unit.times(d.Rat()).times(days).touches(price) {
-			return d.Rat()
+			return d.Rat(), places
 		}
 	}
-	return nil
+	return nil, 0
+}
+
+// split finds the days and the promotion in our own effective price: a
+// promotion that is known, else the plainest percentage.
+func (x *explainer) split(f *factors, b *bill, price span) bool {
+	i := b.lead.line.Item
+	shares := []*big.Rat{rat1}
+	if i.PromotionID != "" {
+		shares = x.discounts(skuOf(i), i.PromotionID)
+	}
+	options := b.daysOptions()
+	for _, days := range options {
+		for _, share := range shares {
+			if f.unit.times(share).times(days).touches(price) {
+				f.share, f.days = share, days
+				return true
+			}
+		}
+	}
+	plainest := int32(5)
+	for _, days := range options {
+		if share, places := left(price, f.unit, days); i.PromotionID != "" && share != nil && places < plainest {
+			f.share, f.days, plainest = share, days, places
+		}
+	}
+	return plainest < 5
 }
 
 // readOurs finds the factors of our own bill. ok is false where its amount
@@ -182,28 +208,7 @@ func (x *explainer) readOurs(b *bill) (f factors, ok bool) {
 		return f, f.gives(b.sum.Subtotal)
 	}
 	price := b.effective()
-	shares := []*big.Rat{rat1}
-	if l.Item.PromotionID != "" {
-		shares = x.discounts(skuOf(l.Item), l.Item.PromotionID)
-	}
-	fits := false
-	for _, days := range b.daysOptions() {
-		candidates := shares
-		if l.Item.PromotionID != "" {
-			if share := left(price, f.unit, days); share != nil {
-				candidates = append(slices.Clip(shares), share)
-			}
-		}
-		for _, share := range candidates {
-			if f.unit.times(share).times(days).touches(price) {
-				f.share, f.days, fits = share, days, true
-				break
-			}
-		}
-		if fits {
-			break
-		}
-	}
+	fits := x.split(&f, b, price)
 	if !fits { // a price as it stands, of whatever it is made
 		f.unit, f.share, f.days = price, rat1, rat1
 	}

@@ -191,7 +191,7 @@ func (x *explainer) shares(ours factors, o, b *bill, lacks Fields) []option[*big
 	// their price shows.
 	if theirs != "" && theirs != mine || b.lead.line.PriceAdjustment != "" {
 		for _, days := range b.daysOptions() {
-			if share := left(b.effective(), unitPrice(b.lead.line.UnitPrice), days); share != nil {
+			if share, _ := left(b.effective(), unitPrice(b.lead.line.UnitPrice), days); share != nil {
 				add(share, elsewhere, theirs)
 				break
 			}

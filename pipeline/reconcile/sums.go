@@ -57,7 +57,7 @@ func (m *matcher) sums(fits adds) {
 	groups := make(map[key]*both)
 	var order []key
 	put := func(e *entry, ours bool) {
-		if !e.rated {
+		if !e.rated || !m.full[e.month] {
 			return
 		}
 		k, _ := e.key(occasion)

@@ -10,8 +10,15 @@ import (
 )
 
 func TestExplore(t *testing.T) {
-	o := round(t, 7, 1500, damage.Options{OneIn: 2, Together: 3}, true)
-	t.Logf("%s", table(o))
+	for seed := int64(20); seed < 26; seed++ {
+		o := round(t, seed, 500, damage.Options{OneIn: 1, Together: 4, KeepReferences: seed%2 == 0}, seed%3 == 0)
+		t.Logf("%s", table(o))
+		for i, m := range o.misses {
+			if i%(1+len(o.misses)/6) == 0 {
+				t.Log(describe(m))
+			}
+		}
+	}
 }
 
 func TestRough(t *testing.T) {
