@@ -247,7 +247,9 @@ func (s *shelf) verify() (VerifyResult, string) {
 	if len(lines) == 0 {
 		lines = append(lines, "nothing")
 	}
-	return result, s.text(append(lines, "proved: "+strings.Join(result.Proved, " ")))
+	text := strings.Split(strings.TrimSuffix(s.text(lines), "\n"), "\n")
+	slices.Sort(text) // hashes change, and with them the order of data
+	return result, strings.Join(text, "\n") + "\nproved: " + strings.Join(result.Proved, " ") + "\n"
 }
 
 func (s *shelf) repair(dryRun bool) (RepairResult, string) {
@@ -409,4 +411,3 @@ func writeHealthy(t *testing.T) {
 		}
 	}
 }
-

@@ -167,7 +167,7 @@ func TestVerifyNamesDamage(t *testing.T) {
 			"invoices/month=2024-01/revision=0001/" + usd + csvName, "object"},
 		{"an amount in the CSV is changed", func(d damage) { d.edit(march+usd+csvName, ",1122.00,", ",1123.00,") }, march + usd + csvName, "sha256"},
 		{"the CSV and the Parquet file differ", func(d damage) { d.swap(eur+parquetName, usd+parquetName) }, march + eur + parquetName, "lines"},
-		{"the workbook is another partner's", func(d damage) { d.swap(eur+workbookName, usd+workbookName) }, march + eur + workbookName, "Total in minor units"},
+		{"the workbook is another partner's", func(d damage) { d.swap(eur+workbookName, usd+workbookName) }, march + eur + workbookName, "content"},
 		{"the header is another partner's", func(d damage) { d.swap(eur+invoiceName, usd+invoiceName) }, march + eur + invoiceName, "customers together: lines"},
 		{"the CSV is another partner's", func(d damage) { d.swap(eur+csvName, usd+csvName) }, march + eur + csvName, "line 1: PartnerId"},
 		{"a workbook is no workbook", func(d damage) { d.replace(march+usd+workbookName, []byte("PK")) }, march + usd + workbookName, "content"},

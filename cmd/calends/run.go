@@ -16,17 +16,20 @@ type cli struct {
 	Globals globals  `embed:""`
 	Help    helpFlag `short:"h" help:"Show help; after a command, that command's." group:"Flags of every command:"`
 
-	Demo    demoCmd    `cmd:"" help:"Run the whole job on the shipped demo data, from nothing."`
-	Ingest  ingestCmd  `cmd:"" help:"Take input files into the bucket."`
-	Bill    billCmd    `cmd:"" help:"Compute a month: draft invoices and exceptions."`
-	Close   closeCmd   `cmd:"" help:"Number and freeze a month."`
-	Export  exportCmd  `cmd:"" help:"Copy a month's files into a plain folder."`
-	Status  statusCmd  `cmd:"" help:"Tell where every month stands and what was taken in."`
-	Verify  verifyCmd  `cmd:"" help:"Read everything again and prove that it adds up."`
-	Explain explainCmd `cmd:"" help:"Say how a line came about: change, price, cycle, policy, arithmetic."`
-	Quote   quoteCmd   `cmd:"" help:"Say what a change would bill, without recording it."`
-	Prices  pricesCmd  `cmd:"" help:"Look up, list and compare price sheets."`
-	Version versionCmd `cmd:"" help:"Print the program's version."`
+	Demo      demoCmd      `cmd:"" help:"Run the whole job on the shipped demo data, from nothing."`
+	Ingest    ingestCmd    `cmd:"" help:"Take input files into the bucket."`
+	Bill      billCmd      `cmd:"" help:"Compute a month: draft invoices and exceptions."`
+	Close     closeCmd     `cmd:"" help:"Number and freeze a month."`
+	Export    exportCmd    `cmd:"" help:"Copy a month's files into a plain folder."`
+	Reconcile reconcileCmd `cmd:"" help:"Compare a month with Microsoft's own file; every difference with its cause."`
+	Status    statusCmd    `cmd:"" help:"Tell where every month stands and what was taken in."`
+	Verify    verifyCmd    `cmd:"" help:"Read everything again and prove that it adds up."`
+	Repair    repairCmd    `cmd:"" help:"Mend what can be mended of a damaged bucket."`
+	GC        gcCmd        `cmd:"" name:"gc" help:"Remove what interrupted runs have left."`
+	Explain   explainCmd   `cmd:"" help:"Say how a line came about: change, price, cycle, policy, arithmetic."`
+	Quote     quoteCmd     `cmd:"" help:"Say what a change would bill, without recording it."`
+	Prices    pricesCmd    `cmd:"" help:"Look up, list and compare price sheets."`
+	Version   versionCmd   `cmd:"" help:"Print the program's version."`
 }
 
 const about = `Invoices for Microsoft CSP partners, from what happened to their subscriptions.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -35,6 +36,7 @@ func TestMain(m *testing.M) {
 //	same DIR DIR        two folders must hold the same files
 //	mentions PATH TEXT  the file, or one below the folder, must hold the text; also with !
 //	lock DIR, unlock    hold a bucket's lock
+//	age DURATION PATH   the file, or those below the folder, came that long ago
 func TestScripts(t *testing.T) {
 	demo := sync.OnceValues(func() (string, error) { return finishedDemo(t) })
 	testscript.Run(t, testscript.Params{
@@ -47,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"mentions": mentions,
 			"lock":     holdLock,
 			"unlock":   releaseLock,
+			"age":      makeOlder,
 			"demo": func(ts *testscript.TestScript, _ bool, args []string) {
 				from, err := demo()
 				ts.Check(err)
@@ -131,6 +134,15 @@ func mentions(ts *testscript.TestScript, neg bool, args []string) {
 	if !neg && len(found) == 0 {
 		ts.Fatalf("%q stands in no file of %s", args[1], args[0])
 	}
+}
+
+func makeOlder(ts *testscript.TestScript, _ bool, args []string) {
+	age, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	then := time.Now().Add(-age)
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[1]), func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Chtimes(path, then, then))
+	}))
 }
 
 // locks are those that scripts hold, by script.
