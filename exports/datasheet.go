@@ -182,6 +182,9 @@ func (s *dataSheet) addPart(file *excelize.File, archive *xlsxZip, n int, part *
 	if err := layOut(file, sheet.name, s.colour); err != nil {
 		return err
 	}
+	if err := setDimension(file, sheet.name, len(s.columns), max(sheet.rows, 1)+1); err != nil {
+		return err
+	}
 	stream, err := s.head(file, sheet.name)
 	if err != nil {
 		return err
@@ -218,11 +221,12 @@ func (s *dataSheet) head(file *excelize.File, name string) (*excelize.StreamWrit
 		return nil, err
 	}
 	heading := make([]any, len(s.columns))
+	widths := make([]int, len(s.columns))
 	for i, c := range s.columns {
-		if err := stream.SetColWidth(i+1, i+1, float64(c.width)); err != nil {
-			return nil, err
-		}
-		heading[i] = s.styles.heading(c)
+		heading[i], widths[i] = s.styles.heading(c), c.width
+	}
+	if err := setWidths(stream, widths); err != nil {
+		return nil, err
 	}
 	corner, err := excelize.CoordinatesToCellName(s.keys+1, 2)
 	if err != nil {
@@ -263,6 +267,27 @@ func (s *dataSheet) close() (err error) {
 	return err
 }
 
+// setDimension says how far a sheet goes: some readers believe it. Like all that
+// stands above the rows it must be said before they are streamed.
+func setDimension(file *excelize.File, sheet string, columns, rows int) error {
+	last, err := excelize.CoordinatesToCellName(columns, rows)
+	if err != nil {
+		return err
+	}
+	return file.SetSheetDimension(sheet, "A1:"+last)
+}
+
+// setWidths sets the widths of columns, in characters. Excelize writes the one
+// that was set last first; the format wants them from left to right.
+func setWidths(stream *excelize.StreamWriter, widths []int) error {
+	for i := len(widths) - 1; i >= 0; i-- {
+		if err := stream.SetColWidth(i+1, i+1, float64(widths[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // heightFor is the height of a row whose wrapped text has the given width: rows
 // are not made to fit by the programs that show them. No row is higher than 20
 // lines of text; 0 is the height of one.
@@ -279,10 +304,13 @@ func heightFor(text string, width int) int {
 }
 
 // layOut sets a sheet's tab colour and how it prints: one page wide, the first
-// row on every page, file, sheet and page at the foot.
+// row on every page, file, sheet and page at the foot. Summary is one page.
 func layOut(file *excelize.File, sheet, colour string) error {
 	orientation := "landscape"
-	yes, wide, high, paper := true, 1, 0, 9 // paper 9 is A4
+	yes, wide, high, paper := true, 1, 0, 9 // as many pages as it takes; paper 9 is A4
+	if sheet == summarySheet {
+		high = 1
+	}
 	if err := file.SetSheetProps(sheet, &excelize.SheetPropsOptions{TabColorRGB: &colour, FitToPage: &yes}); err != nil {
 		return err
 	}

@@ -257,11 +257,11 @@ func TestWorkbookCompared(t *testing.T) {
 		t.Errorf("sheets %q, want %q", got, want)
 	}
 	requireShown(t, f, reconSheet, 25,
-		`Bäckerei "Krume", Köln|5a000000-0000-4000-8000-000000000001|same keys|unit price|Microsoft 365 Business Standard|CFQ7TTC0LDPB:0001|new|2026-10-05|2026-11-04|1|1|25|25|9.60|9.70|1.0|1.0|240.00|242.50|2.50|45.60|46.07|285.60|288.57|Microsoft charges 9.7 a licence, the row of 2026-09; our sheet of 2026-10 has 9.6`,
+		`Bäckerei "Krume", Köln|5a000000-0000-4000-8000-000000000001|same keys|unit price|Microsoft 365 Business Standard|new|2026-10-05|2026-11-04|25|25|9.60|9.70|240.00|242.50|2.50|Microsoft charges 9.7 a licence, the row of 2026-09; our sheet of 2026-10 has 9.6|CFQ7TTC0LDPB:0001|1|1|1.0|1.0|45.60|46.07|285.60|288.57`,
 		``, ``,
-		`=Yard & Sons||only ours|missing there|||customerCredit|2026-10-31|2026-10-31|1||1||-50.00||||-50.00||50.00|-9.50||-59.50||Microsoft has no such credit`,
+		`=Yard & Sons||only ours|missing there||customerCredit|2026-10-31|2026-10-31|1||-50.00||-50.00||50.00|Microsoft has no such credit||1||||-9.50||-59.50|`,
 		``,
-		`Unheard-of Inc|5c|only Microsoft's|missing here|Teams Phone|CFQ7TTC0AAAA:0002|new|2026-10-09|2026-11-08||1||2||8.00||1.0||16.00|16.00||3.04||19.04|no change of ours asks for it`)
+		`Unheard-of Inc|5c|only Microsoft's|missing here|Teams Phone|new|2026-10-09|2026-11-08||2||8.00||16.00|16.00|no change of ours asks for it|CFQ7TTC0AAAA:0002||1||1.0||3.04||19.04`)
 	requireShown(t, f, exceptionsSheet, 11,
 		`error|missing there|=Yard & Sons|||Microsoft has no such credit|-50.00||50.00|50.00|4`,
 		`error|missing here|Unheard-of Inc|5c|CFQ7TTC0AAAA:0002|no change of ours asks for it||16.00|16.00|16.00|`,

@@ -13,6 +13,9 @@ const (
 	chartRed   = "C0392B"
 )
 
+// chartFont is that of the axes, whose own colour is too pale to print.
+var chartFont = excelize.Font{Size: 9, Color: "404040"}
+
 // chartCustomers is how many of the largest customers are drawn.
 const chartCustomers = 10
 
@@ -53,8 +56,8 @@ func (s *summary) waterfallChart(cell string) error {
 		Legend:    excelize.ChartLegend{Position: "none"},
 		Dimension: excelize.ChartDimension{Width: 720, Height: 400},
 		GapWidth:  &gap, Overlap: &overlap, VaryColors: &vary,
-		XAxis:  excelize.ChartAxis{Font: excelize.Font{Size: 9}},
-		YAxis:  excelize.ChartAxis{MajorGridLines: true, Font: excelize.Font{Size: 9}, NumFmt: excelize.ChartNumFmt{CustomNumFmt: "#,##0"}},
+		XAxis:  excelize.ChartAxis{Font: chartFont},
+		YAxis:  excelize.ChartAxis{MajorGridLines: true, Font: chartFont, NumFmt: excelize.ChartNumFmt{CustomNumFmt: "#,##0"}},
 		Format: s.placed(),
 	})
 }
@@ -82,8 +85,8 @@ func (s *summary) customersChart(cell string) error {
 		Legend:    excelize.ChartLegend{Position: "none"},
 		Dimension: excelize.ChartDimension{Width: 720, Height: 400},
 		GapWidth:  &gap, VaryColors: &vary,
-		XAxis:  excelize.ChartAxis{ReverseOrder: true, Font: excelize.Font{Size: 9}},
-		YAxis:  excelize.ChartAxis{MajorGridLines: true, Font: excelize.Font{Size: 9}, NumFmt: excelize.ChartNumFmt{CustomNumFmt: "#,##0"}},
+		XAxis:  excelize.ChartAxis{ReverseOrder: true, TickLabelPosition: excelize.ChartTickLabelLow, Font: chartFont},
+		YAxis:  excelize.ChartAxis{MajorGridLines: true, Font: chartFont, NumFmt: excelize.ChartNumFmt{CustomNumFmt: "#,##0"}},
 		Format: s.placed(),
 	})
 }
@@ -93,7 +96,7 @@ func solid(colour string) excelize.Fill {
 }
 
 func chartTitle(text string) excelize.ChartTitle {
-	return excelize.ChartTitle{Paragraph: []excelize.RichTextRun{{Text: text, Font: &excelize.Font{Bold: true, Size: 12}}}}
+	return excelize.ChartTitle{Paragraph: []excelize.RichTextRun{{Text: text, Font: &excelize.Font{Bold: true, Size: 12, Color: "202020"}}}}
 }
 
 // placed has a chart printed, and stay in size when columns are widened.

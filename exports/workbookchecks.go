@@ -142,19 +142,19 @@ func (s *summary) check(name string, kind cellKind, a, b leg, tolerance decimal.
 	if difference.Abs().GreaterThan(tolerance) {
 		verdict = "FAIL"
 	}
-	places := 0
+	places, fine := 0, kind
 	if kind == kindAmount {
 		places = s.digits
 	}
-	if tolerance.IsPositive() {
-		places = exactPlaces // what truncation took away is smaller than a minor unit
+	if b.value.Exponent() < -int32(places) || a.value.Exponent() < -int32(places) {
+		places, fine = exactPlaces, kindFraction // what truncation took away is smaller than a minor unit
 	}
-	cell := func(l leg) excelize.Cell {
+	cell := func(kind cellKind, l leg) excelize.Cell {
 		return excelize.Cell{StyleID: s.book.styles.of(kind), Value: cellNumber(l.value), Formula: l.formula}
 	}
 	row := s.row
 	s.verdicts = append(s.verdicts, row)
-	s.put(s.text(name), cell(a), cell(b),
-		cell(leg{fmt.Sprintf("ROUND(C%d-B%d,%d)", row, row, places), difference}), cell(leg{"", tolerance}),
+	s.put(s.text(name), cell(kind, a), cell(kind, b),
+		cell(fine, leg{fmt.Sprintf("ROUND(C%d-B%d,%d)", row, row, places), difference}), cell(kind, leg{"", tolerance}),
 		excelize.Cell{StyleID: s.book.styles.verdict, Value: verdict, Formula: fmt.Sprintf(`IF(ABS(D%d)<=E%d,"PASS","FAIL")`, row, row)})
 }

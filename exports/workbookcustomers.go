@@ -75,7 +75,7 @@ func (b *Workbook) customersSheet() (*dataSheet, error) {
 			sheetColumn{lastColumnName, 16, kindAmount, "Net amount of the month before."}.in(inv.Currency),
 			sheetColumn{"Change", 15, kindAmount, "Net amount less that of the month before."}.in(inv.Currency),
 			sheetColumn{"Change %", 11, kindPercent, "The change as a share of the month before."},
-			sheetColumn{"Status", 12, kindText, "New: not on the invoice before. Left: only on that one."})
+			sheetColumn{"Status", 12, kindText, "New: not on the invoice before. Left: only on that one. Not billed: Microsoft has lines, we have none."})
 	}
 	if b.Info.Recon != nil {
 		columns = append(columns,
@@ -120,6 +120,8 @@ func (b *Workbook) customersSheet() (*dataSheet, error) {
 
 func (c *customerRow) status() string {
 	switch {
+	case c.Lines == 0 && c.last == 0:
+		return "Not billed"
 	case c.Lines == 0:
 		return "Left"
 	case c.last == 0:

@@ -9,7 +9,7 @@ import (
 	"github.com/calends/calends/pipeline/invoice"
 )
 
-const messageWidth = 70
+const messageWidth = 60
 
 // mostLinks is how many rows get a link to their line: a sheet holds 65,530.
 const mostLinks = 2_000
@@ -37,14 +37,14 @@ func (b *Workbook) writeExceptions() error {
 			sheetColumn{"Line", 9, kindWhole, "Line of Invoice lines; click to go there."})
 	}
 	columns = append(columns, []sheetColumn{
-		{"Owner", 18, kindInput, "For input: who looks after it."},
+		{"Owner", 16, kindInput, "For input: who looks after it."},
 		{"Status", 24, kindInput, "For input: open, accepted, disputed or corrected."},
-		{"Comment", 40, kindInput, "For input."},
+		{"Comment", 30, kindInput, "For input."},
 		{"Resolved in", 14, kindInput, "For input: the month that corrects it."},
 		{"Customer id", 39, kindText, "CustomerId."},
 		{"Event id", 39, kindText, "The change; blank for renewals and for what no change asked for."},
 	}...)
-	sheet := b.sheet(dataSheet{name: exceptionsSheet, table: "Exceptions", colour: tabRed, keys: 2, columns: columns, empty: "No exceptions"})
+	sheet := b.sheet(dataSheet{name: exceptionsSheet, table: "Exceptions", colour: tabRed, keys: 2, printed: len(columns) - 2, columns: columns, empty: "No exceptions"})
 
 	var links []exceptionLink
 	open := b.recon.open

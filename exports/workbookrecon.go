@@ -96,33 +96,33 @@ type reconCustomer struct {
 func (b *Workbook) startRecon() {
 	currency := b.Info.Invoice.Currency
 	b.recon = recon{digits: b.Info.Invoice.MinorDigits, customers: make(map[string]reconCustomer), present: make(map[string]int)}
-	b.recon.sheet = b.sheet(dataSheet{name: reconSheet, table: "ReconLines", colour: tabBlue, keys: 3, printed: 25, empty: "Nothing was compared",
+	b.recon.sheet = b.sheet(dataSheet{name: reconSheet, table: "ReconLines", colour: tabBlue, keys: 3, printed: 15, empty: "Nothing was compared",
 		columns: []sheetColumn{
 			{"Customer", 28, kindText, "CustomerName."},
 			{"Subscription id", 38, kindText, "SubscriptionId."},
 			{"State", 22, kindText, "How the two sides met."},
 			{"Code", 20, kindText, "The largest cause of the difference; blank for none."},
 			{"Description", 34, kindText, "SkuName."},
-			{"SKU", 22, kindText, "ProductId:SkuId."},
 			{"Charge type", 17, kindText, "ChargeType."},
 			{"From", 13, kindDate, "ChargeStartDate."},
 			{"To", 13, kindDate, "ChargeEndDate, inclusive."},
-			{oursLinesName, 8, kindWhole, "How many of our lines; blank where we have none."},
-			{microsoftLinesName, 11, kindWhole, "How many of Microsoft's lines; blank where it has none."},
 			{"Qty ours", 10, kindQuantity, "BillableQuantity; blank where several lines are matched together."},
 			{"Qty Microsoft", 11, kindQuantity, "BillableQuantity of Microsoft's line."},
 			{"Price ours", 15, kindPrice, "EffectiveUnitPrice, in the pricing currency."},
 			{"Price Microsoft", 15, kindPrice, "EffectiveUnitPrice of Microsoft's line."},
-			{"Rate ours", 13, kindRate, "PCToBCExchangeRate."},
-			{"Rate Microsoft", 13, kindRate, "PCToBCExchangeRate of Microsoft's line."},
 			sheetColumn{oursNetName, 15, kindAmount, "Subtotal."}.in(currency),
 			sheetColumn{microsoftNetName, 15, kindAmount, "Subtotal of Microsoft's lines."}.in(currency),
 			sheetColumn{"Difference", 15, kindAmount, "Microsoft's net amount less ours."}.in(currency),
+			{"Message", 60, kindText, "What was found, in words."},
+			{"SKU", 22, kindText, "ProductId:SkuId."},
+			{oursLinesName, 8, kindWhole, "How many of our lines; blank where we have none."},
+			{microsoftLinesName, 11, kindWhole, "How many of Microsoft's lines; blank where it has none."},
+			{"Rate ours", 13, kindRate, "PCToBCExchangeRate."},
+			{"Rate Microsoft", 13, kindRate, "PCToBCExchangeRate of Microsoft's line."},
 			sheetColumn{"Tax ours", 14, kindAmount, "TaxTotal."}.in(currency),
 			sheetColumn{microsoftTaxName, 14, kindAmount, "TaxTotal of Microsoft's lines."}.in(currency),
 			sheetColumn{"Gross ours", 15, kindAmount, "Total."}.in(currency),
 			sheetColumn{microsoftGrossName, 15, kindAmount, "Total of Microsoft's lines."}.in(currency),
-			{"Message", 60, kindText, "What was found, in words."},
 			{"Line", 20, kindText, "Row of reconciliation.csv of our first line."},
 			{"Microsoft's line", 34, kindText, "File and row of Microsoft's first line."},
 			{"Customer id", 38, kindText, "CustomerId."},
@@ -173,7 +173,6 @@ func (r *recon) add(m *ReconRow) error {
 	row.text(m.State)
 	row.text(m.Code)
 	row.text(m.SkuName)
-	row.text(sku(m.ProductID, m.SkuID))
 	row.text(m.ChargeType)
 	row.date(m.Start)
 	row.date(m.End)
@@ -186,15 +185,16 @@ func (r *recon) add(m *ReconRow) error {
 			}
 		}
 	}
-	pair(func(s *ReconSide) { row.whole(int64(s.Lines)) })
 	pair(func(s *ReconSide) { row.unlessZeroQuantity(s.Quantity) })
 	pair(func(s *ReconSide) { row.unlessZero(s.EffectivePrice) })
-	pair(func(s *ReconSide) { row.unlessZero(s.ExchangeRate) })
 	pair(func(s *ReconSide) { row.amount(s.Subtotal, r.digits) })
 	row.amount(theirs.net()-ours.net(), r.digits)
+	row.text(m.Message)
+	row.text(sku(m.ProductID, m.SkuID))
+	pair(func(s *ReconSide) { row.whole(int64(s.Lines)) })
+	pair(func(s *ReconSide) { row.unlessZero(s.ExchangeRate) })
 	pair(func(s *ReconSide) { row.amount(s.TaxTotal, r.digits) })
 	pair(func(s *ReconSide) { row.amount(s.Total, r.digits) })
-	row.text(m.Message)
 	pair(func(s *ReconSide) { row.text(s.Ref) })
 	row.text(m.CustomerID)
 	return row.end()

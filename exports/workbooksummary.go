@@ -97,14 +97,15 @@ func (b *Workbook) writeSummary(customers, products *dataSheet) error {
 
 func (s *summary) write() error {
 	file := s.book.file
+	if err := setDimension(file, summarySheet, 6, len(s.cells)); err != nil {
+		return err
+	}
 	stream, err := file.NewStreamWriter(summarySheet)
 	if err != nil {
 		return err
 	}
-	for i, width := range []int{44, 19, 19, 19, 15, 12, 3} {
-		if err := stream.SetColWidth(i+1, i+1, float64(width)); err != nil {
-			return err
-		}
+	if err := setWidths(stream, []int{50, 19, 19, 19, 16, 12, 3}); err != nil {
+		return err
 	}
 	for i, cells := range s.cells {
 		if len(cells) == 0 {

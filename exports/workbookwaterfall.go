@@ -32,12 +32,12 @@ func (s *summary) waterfall() {
 			s.amount(kindAmount, running, s.digits, fmt.Sprintf("ROUND(C%d+B%d,%d)", s.row-1, s.row, s.digits)), s.cell(kindWhole, step.Subscriptions))
 	}
 	total := excelize.Cell{StyleID: s.book.styles.total}
-	name, net, last2 := total, total, total
-	name.Value = "Net of " + inv.Month.String()
+	name := excelize.Cell{StyleID: s.book.styles.totalLabel, Value: "Net of " + inv.Month.String()}
+	net, arrived := total, total
 	net.Value, net.Formula = cellAmount(running, s.digits), fmt.Sprintf("SUM(B%d:B%d)", s.steps.first, s.row-1)
-	last2.Value, last2.Formula = net.Value, fmt.Sprintf("C%d", s.row-1)
+	arrived.Value, arrived.Formula = net.Value, fmt.Sprintf("C%d", s.row-1)
 	s.steps.last = s.row
-	s.put(name, net, last2, total)
+	s.put(name, net, arrived, total)
 }
 
 // bar is one bar of the chart: a step of the waterfall, or a total.
