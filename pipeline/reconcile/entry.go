@@ -22,6 +22,8 @@ type entry struct {
 	kind         string
 	product      string
 	quantity     decimal.Decimal // positive
+	whole        int64           // the quantity, or
+	parts        string          // what it is where it is not whole
 	sign         int8            // of the amount; that of nothing is positive
 	// rated is set for licences, whose amount follows from a price and days.
 	// Of all else, many lines differ in nothing but product and amount.
@@ -34,6 +36,11 @@ func newEntry(l *invoice.Line, month, reconciled pricing.Month, quantity decimal
 		subscription: strings.ToLower(l.SubscriptionID), kind: kindOf(l.ChargeType),
 		product:  l.Item.ProductID + "/" + l.Item.SkuID,
 		quantity: quantity.Abs(), sign: 1,
+	}
+	if e.quantity.IsInteger() && e.quantity.BigInt().IsInt64() {
+		e.whole = e.quantity.IntPart()
+	} else {
+		e.parts = e.quantity.String()
 	}
 	if l.Subtotal < 0 || l.Subtotal == 0 && l.EffectiveUnitPrice.Sign()*quantity.Sign() < 0 {
 		e.sign = -1
@@ -67,8 +74,19 @@ var legacyKinds = map[string]string{
 	"cycle instance prorate":                               subscription.AddQuantity,
 }
 
+// kinds are the charge types as files mostly spell them.
+var kinds = map[string]string{
+	subscription.New: "new", subscription.Renew: "renew", subscription.CycleCharge: "cyclecharge",
+	subscription.AddQuantity: "addquantity", subscription.RemoveQuantity: "removequantity", subscription.MoveQuantity: "movequantity",
+	subscription.CancelImmediate: "cancelimmediate", subscription.Convert: "convert",
+	subscription.ChangeBillingPlan: "changebillingplan", subscription.CustomerCredit: "customercredit",
+}
+
 // kindOf returns a charge type in one spelling.
 func kindOf(chargeType string) string {
+	if kind, ok := kinds[chargeType]; ok {
+		return kind
+	}
 	kind := strings.ToLower(strings.TrimSpace(chargeType))
 	if known, ok := legacyKinds[kind]; ok {
 		return strings.ToLower(known)
@@ -95,6 +113,7 @@ func (e *entry) signed() decimal.Decimal {
 // key is what two lines have in common. A step fills in what it asks for.
 type key struct {
 	subscription, kind, product, quantity, reference, currency string
+	whole                                                      int64 // the quantity where it is whole
 	sign                                                       int8
 	start, end, order                                          pricing.Date
 	month                                                      pricing.Month
@@ -132,7 +151,7 @@ func (e *entry) key(parts part) (k key, ok bool) {
 		k.product = e.product
 	}
 	if parts&byQuantity != 0 {
-		k.quantity = plain(e.quantity)
+		k.whole, k.quantity = e.whole, e.parts
 	}
 	if parts&byReference != 0 {
 		k.reference = strings.ToLower(e.line.ReferenceID)
@@ -162,12 +181,4 @@ func (e *entry) key(parts part) (k key, ok bool) {
 		k.subtotal, k.tax = e.line.Subtotal, e.line.TaxTotal
 	}
 	return k, true
-}
-
-// plain prints a quantity so that equal ones are equal: 10 and 10.0.
-func plain(d decimal.Decimal) string {
-	if d.Exponent() == 0 {
-		return d.Coefficient().String()
-	}
-	return d.String()
 }

@@ -17,7 +17,9 @@ type explainer struct {
 	group    *Group
 	theirs   []entry
 	refusals map[string][]*Refusal // by subscription
-	changes  map[string][]*entry   // their seat changes by subscription, once asked for
+	// Looked up once they are asked for.
+	changes map[string][]*entry // their seat changes by subscription
+	charges map[key]*entry      // their lines by what is charged
 }
 
 func newExplainer(world World, g *Group, theirs []entry) *explainer {
@@ -45,15 +47,14 @@ func (nothing) Rate(_, _ string, _ pricing.Month) (rate decimal.Decimal, ok bool
 // explain makes a match of what was found, with its causes.
 func (x *explainer) explain(f found) (Match, error) {
 	m := Match{Step: f.step}
+	m.Ours, m.Theirs = linesOf(x.group.Ours, f.ours), linesOf(x.group.Theirs, f.theirs)
 	for _, e := range f.ours {
-		m.Ours = append(m.Ours, x.group.Ours[e.place])
 		m.Currency = e.line.Currency
 		if e.here {
 			m.Difference = m.Difference.Sub(amountOf(e.line))
 		}
 	}
 	for _, e := range f.theirs {
-		m.Theirs = append(m.Theirs, x.group.Theirs[e.place])
 		if m.Currency == "" {
 			m.Currency = e.line.Currency
 		}
@@ -81,6 +82,22 @@ func (x *explainer) explain(f found) (Match, error) {
 		}
 	}
 	return m, err
+}
+
+// linesOf returns the lines of a side that entries stand for.
+func linesOf[T any](all []T, entries []*entry) []T {
+	switch len(entries) {
+	case 0:
+		return nil
+	case 1:
+		at := entries[0].place
+		return all[at : at+1 : at+1]
+	}
+	lines := make([]T, len(entries))
+	for i, e := range entries {
+		lines[i] = all[e.place]
+	}
+	return lines
 }
 
 // lacks are the fields that none of a bill's rows can be believed to have.

@@ -109,28 +109,61 @@ func (m *matcher) pairs(step Step, parts part, may func(o, b *entry) bool) {
 	if len(m.freeOurs) == 0 || len(m.freeTheirs) == 0 {
 		return
 	}
-	ours := make(map[key][]*entry, len(m.freeOurs))
-	for _, o := range m.freeOurs {
-		if k, ok := o.key(parts); ok {
-			ours[k] = append(ours[k], o)
-		}
-	}
-	theirs := make(map[key][]*entry)
-	var order []key
-	for _, b := range m.freeTheirs {
-		k, ok := b.key(parts)
-		if !ok || len(ours[k]) == 0 {
+	ids := make(map[key]int, len(m.freeOurs))
+	ours, sizes := make([]int, len(m.freeOurs)), make([]int, 0, len(m.freeOurs))
+	for i, o := range m.freeOurs {
+		k, ok := o.key(parts)
+		if !ok {
+			ours[i] = none
 			continue
 		}
-		if len(theirs[k]) == 0 {
-			order = append(order, k)
+		id, ok := ids[k]
+		if !ok {
+			id = len(sizes)
+			ids[k] = id
+			sizes = append(sizes, 0)
 		}
-		theirs[k] = append(theirs[k], b)
+		ours[i] = id
+		sizes[id]++
 	}
-	for _, k := range order {
-		m.closest(step, ours[k], theirs[k], may)
+	theirs, theirSizes, some := make([]int, len(m.freeTheirs)), make([]int, len(sizes)), false
+	for i, b := range m.freeTheirs {
+		theirs[i] = none
+		if k, ok := b.key(parts); ok {
+			if id, ok := ids[k]; ok {
+				theirs[i], some = id, true
+				theirSizes[id]++
+			}
+		}
+	}
+	if !some {
+		return
+	}
+	byID, theirsByID := grouped(m.freeOurs, ours, sizes), grouped(m.freeTheirs, theirs, theirSizes)
+	for id := range sizes {
+		m.closest(step, byID[id], theirsByID[id], may)
 	}
 	m.sweep()
+}
+
+// none is the group of a line that has no key.
+const none = -1
+
+// grouped puts lines of the same number together, in one piece of memory.
+func grouped(entries []*entry, ids, sizes []int) [][]*entry {
+	flat := make([]*entry, len(entries))
+	groups := make([][]*entry, len(sizes))
+	at := 0
+	for id, n := range sizes {
+		groups[id] = flat[at : at : at+n]
+		at += n
+	}
+	for i, e := range entries {
+		if id := ids[i]; id != none {
+			groups[id] = append(groups[id], e)
+		}
+	}
+	return groups
 }
 
 // mostCandidates bounds the pairs that are weighed against each other; of
@@ -140,6 +173,12 @@ const mostCandidates = 1 << 14
 func (m *matcher) closest(step Step, ours, theirs []*entry, may func(o, b *entry) bool) {
 	if may == nil {
 		may = func(_, _ *entry) bool { return true }
+	}
+	if len(ours) == 1 && len(theirs) == 1 {
+		if may(ours[0], theirs[0]) {
+			m.match(step, ours, theirs)
+		}
+		return
 	}
 	if len(ours)*len(theirs) > mostCandidates {
 		for _, b := range theirs {
@@ -216,7 +255,7 @@ func (m *matcher) monthApart(o, b *entry) bool {
 
 // monthNear allows lines of different months that are of nearly the same day.
 func (m *matcher) monthNear(o, b *entry) bool {
-	return m.monthApart(o, b) && o.line.OrderDate != pricing.NoDate && abs(int64(o.line.OrderDate-b.line.OrderDate)) <= 2*slack
+	return m.monthApart(o, b) && apart(o.line.OrderDate, b.line.OrderDate) <= 2*slack
 }
 
 // monthShifted allows lines of different months whose dates are whole months
@@ -238,8 +277,11 @@ func wholeMonths(o, b *entry) bool {
 	if from == pricing.NoDate || to == pricing.NoDate || from.Month() == to.Month() {
 		return false
 	}
-	return abs(int64(from.AddMonths(int(to.Month()-from.Month()))-to)) <= slack
+	return apart(from.AddMonths(int(to.Month()-from.Month())), to) <= slack
 }
+
+// apart is the number of days between two dates; no date is far from any.
+func apart(a, b pricing.Date) int64 { return abs(int64(a) - int64(b)) }
 
 // slack is how far a month's length can move a date.
 const slack = 3
@@ -264,62 +306,50 @@ func (m *matcher) sweep() {
 // copies finds lines that say what a matched line of their own side says.
 func (m *matcher) copies() {
 	const same = sameMonth | byKind | byProduct | sameDates | byOrder | byQuantity | byAmount
-	m.repeated(m.ours, m.freeOurs, same, nil)
-	m.repeated(m.theirs, m.freeTheirs, same, nil)
+	charge := func(e *entry) bool { return !e.credit() } // two credits are two
+	m.repeated(m.ours, m.freeOurs, same, charge)
+	m.repeated(m.theirs, m.freeTheirs, same, charge)
 	m.sweep()
 }
 
 // partialCopies finds second lines of something that is billed once: a cycle
 // of the same dates, or a change of the same reference, of another quantity.
 func (m *matcher) partialCopies() {
-	for _, s := range []struct{ all, free []*entry }{{pointers(m.ours), m.freeOurs}, {pointers(m.theirs), m.freeTheirs}} {
-		once := func(e *entry) bool { return e.once() }
-		m.repeatedOf(s.all, s.free, sameMonth|byKind|byProduct|sameDates, once)
-		m.repeatedOf(s.all, s.free, sameMonth|byKind|byProduct|sameDates|byReference, func(e *entry) bool { return e.rated })
-	}
+	const same = sameMonth | byKind | byProduct | sameDates
+	once := func(e *entry) bool { return e.once() }
+	rated := func(e *entry) bool { return e.rated }
+	m.repeated(m.ours, m.freeOurs, same, once)
+	m.repeated(m.theirs, m.freeTheirs, same, once)
+	m.repeated(m.ours, m.freeOurs, same|byReference, rated)
+	m.repeated(m.theirs, m.freeTheirs, same|byReference, rated)
 	m.sweep()
 }
 
+// repeated makes duplicates of free lines that have the key of a matched line
+// of their own side.
 func (m *matcher) repeated(all []entry, free []*entry, parts part, may func(*entry) bool) {
-	if len(free) > 0 {
-		m.repeatedOf(pointers(all), free, parts, may)
-	}
-}
-
-func (m *matcher) repeatedOf(all, free []*entry, parts part, may func(*entry) bool) {
 	if len(free) == 0 {
 		return
 	}
-	wanted := make(map[key]bool, len(free))
+	first := make(map[key]*entry, len(free))
 	for _, e := range free {
-		if k, ok := e.key(parts); ok && !e.used {
-			wanted[k] = true
+		if k, ok := e.key(parts); ok {
+			first[k] = nil
 		}
 	}
-	first := make(map[key]*entry)
-	for _, e := range all {
-		if !e.used {
-			continue
-		}
-		if k, ok := e.key(parts); ok && wanted[k] && first[k] == nil {
-			first[k] = e
+	for i := range all {
+		e := &all[i]
+		if k, ok := e.key(parts); ok && e.used {
+			if seen, wanted := first[k]; wanted && seen == nil {
+				first[k] = e
+			}
 		}
 	}
 	for _, e := range free {
-		k, ok := e.key(parts)
-		if !ok || e.used || first[k] == nil || may != nil && !may(e) {
-			continue
+		if k, ok := e.key(parts); ok && !e.used && first[k] != nil && may(e) {
+			m.found = append(m.found, m.alone(StepDuplicate, e, first[k]))
 		}
-		m.found = append(m.found, m.alone(StepDuplicate, e, first[k]))
 	}
-}
-
-func pointers(entries []entry) []*entry {
-	p := make([]*entry, len(entries))
-	for i := range entries {
-		p[i] = &entries[i]
-	}
-	return p
 }
 
 // alone is a match of one line, which has no counterpart.

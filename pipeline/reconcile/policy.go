@@ -87,6 +87,9 @@ func (t *Tally) Suggest() (s Suggestion, ok bool) {
 	for _, p := range []pricing.Rounding{pricing.Documented, pricing.Unit, pricing.WholeLine} {
 		this := Suggestion{Policy: p}
 		for kind, count := range t.policies {
+			if !licence[kindOf(kind)] { // of usage and credits it says nothing
+				continue
+			}
 			if p.PerUnit(isSeatPair(kind)) {
 				this.For, this.Against = this.For+count.OnlyUnit, this.Against+count.OnlyLine
 			} else {
@@ -115,11 +118,22 @@ func obeys(b *Billed) (fit, bool) {
 	if !known || b.Lacks.Has(FieldEffectiveUnitPrice) || b.Lacks.Has(FieldExchangeRate) && l.PricingCurrency != l.Currency && !b.Lacks.Has(FieldPricingCurrency) {
 		return fit{}, false
 	}
+	if q := billable(b).Abs(); q.IsInteger() {
+		if f, ok := fastFit(l.EffectiveUnitPrice, rateOf(b), q.IntPart(), l.Subtotal, digits); ok {
+			return f, true
+		}
+	}
+	return slowFit(b, digits), true
+}
+
+// slowFit is what fastFit must come to, on fractions of any size.
+func slowFit(b *Billed, digits int) fit {
+	l := b.Line
 	price, rate, quantity := printed(l.EffectiveUnitPrice), rateOf(b).Rat(), billable(b).Abs().Rat()
 	gives := func(f formula) bool {
 		return f.apply(price, rate, quantity, digits).nearest(abs(l.Subtotal)) == abs(l.Subtotal)
 	}
-	return fit{unit: gives(perUnit), line: gives(perLine), usage: gives(perUsage)}, true
+	return fit{unit: gives(perUnit), line: gives(perLine), usage: gives(perUsage)}
 }
 
 // billable is the quantity that was charged for.

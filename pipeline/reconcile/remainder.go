@@ -40,12 +40,69 @@ func (x *explainer) duplicate(f found, amount Amount) Difference {
 
 // missingThere explains a line of ours that they do not have.
 func (x *explainer) missingThere(e *entry, amount Amount) Difference {
+	l := e.line
 	d := Difference{Cause: MissingThere, Amount: amount, Evidence: Evidence{Date: pricing.NoDate}}
-	d.Explanation = fmt.Sprintf("we billed %s of %s on %s; their files have nothing like it", e.line.ChargeType, e.line.Quantity, e.line.OrderDate)
+	d.Explanation = fmt.Sprintf("we billed %s of %s on %s; their files have nothing like it", l.ChargeType, l.Quantity, l.OrderDate)
 	if e.credit() {
-		d.Cause, d.Explanation = Credit, "our credit of "+e.line.OrderDate.String()+" is not in their files"
+		d.Cause, d.Explanation = Credit, "our credit of "+l.OrderDate.String()+" is not in their files"
+		return d
+	}
+	late := l.OrderDate != pricing.NoDate && l.OrderDate.Month() < e.month
+	if !late {
+		return d
+	}
+	d.Evidence.Month, d.Evidence.HasMonth = l.OrderDate.Month(), true
+	switch {
+	case corrects(e):
+		d.Cause, d.Explanation = Period, "we take back a line of "+l.OrderDate.Month().String()+": "+l.PriceAdjustment
+	case x.has(e, l.OrderDate.Month()):
+		d.Cause, d.Explanation = Period, "we billed it late; they billed it in "+l.OrderDate.Month().String()
+	default:
+		d.Explanation += ", nor has what is here of " + l.OrderDate.Month().String()
 	}
 	return d
+}
+
+// corrects reports whether a line of ours takes back one of a closed month.
+func corrects(e *entry) bool {
+	return e.line.CreditReasonCode == "Correction" && strings.HasPrefix(e.line.PriceAdjustment, `["Correction of `)
+}
+
+// has reports whether their month has the same charge, whatever line of ours
+// it was matched with there.
+func (x *explainer) has(e *entry, month pricing.Month) bool {
+	if x.charges == nil {
+		x.charges = make(map[key]*entry)
+		for i := range x.theirs {
+			k, _ := x.theirs[i].key(charge)
+			x.charges[k] = &x.theirs[i]
+		}
+	}
+	k, _ := e.key(charge)
+	k.month = month
+	return x.charges[k] != nil
+}
+
+const charge = sameMonth | byKind | byProduct | sameDates | byQuantity
+
+// takesBack returns a line of theirs of another month that a line of theirs
+// reverses.
+func (x *explainer) takesBack(e *entry) *entry {
+	if !e.rated || e.line.Subtotal == 0 {
+		return nil
+	}
+	mirror := *e
+	mirror.sign = -e.sign
+	for _, by := range []pricing.Month{-1, 1} {
+		if x.has(&mirror, e.month+by) {
+			k, _ := mirror.key(charge)
+			k.month = e.month + by
+			if other := x.charges[k]; other.line.Subtotal == -e.line.Subtotal {
+				return other
+			}
+		}
+	}
+	return nil
 }
 
 // missingHere explains a line of theirs that we do not have.
@@ -59,6 +116,14 @@ func (x *explainer) missingHere(e *entry, amount Amount) Difference {
 		d.Cause = Refused
 		d.Explanation = "they billed what we refused: " + r.Message
 		d.Evidence.Code, d.Evidence.EventID, d.Evidence.Date = r.Code, r.EventID, r.Date
+		return d
+	}
+	if other := x.takesBack(e); other != nil {
+		b := &x.group.Theirs[other.place]
+		d.Cause = Period
+		d.Evidence.Month, d.Evidence.HasMonth = other.month, true
+		d.Evidence.Other = fmt.Sprintf("%s row %d", b.File, b.Row)
+		d.Explanation = "they take back their line of " + other.month.String() + ": " + d.Evidence.Other
 		return d
 	}
 	d.Evidence.Change = x.change(e)
