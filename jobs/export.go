@@ -22,6 +22,9 @@ type ExportPlan struct {
 	Month pricing.Month
 	// Folder is a plain one, not a bucket: what differs in it is replaced.
 	Folder string
+	// Store is where the files go instead, if it is given; Folder is then what
+	// messages call it. Nothing in it is replaced: what differs is a conflict.
+	Store bucket.Bucket
 	// Partners, by id. None: all, and what belongs to the month as a whole.
 	Partners []string
 	// Formats of the partners' files, see [ExportFormats]. None: all.
@@ -67,6 +70,9 @@ func ExportFormats() []string { return slices.Sorted(maps.Keys(formatFiles)) }
 // rows; a row without a partner is nobody's then. A file that is there with the
 // same bytes stays; one that differs is replaced as a whole, so that a reader
 // sees the old one or the new one. Nothing is deleted.
+//
+// In a store nothing is replaced either: a file that differs there is
+// bucket.ErrConflict.
 func (e Env) Export(ctx context.Context, plan ExportPlan) (ExportResult, error) {
 	at, err := e.snapshot(ctx)
 	if err != nil {
@@ -80,13 +86,30 @@ func (e Env) Export(ctx context.Context, plan ExportPlan) (ExportResult, error) 
 		return ExportResult{}, err
 	}
 	m := known.Current
-	x := export{env: e, plan: plan, month: known, folder: folder(plan.Folder),
+	x := export{env: e, plan: plan, month: known, target: plan.target(),
 		result: ExportResult{Month: m.Month, Revision: m.Revision, State: string(m.State), Folder: plan.Folder,
 			Files: []ExportedFile{}, Partners: []string{}}}
 	if err := x.copyAll(ctx); err != nil {
 		return ExportResult{}, fmt.Errorf("export %s to %s: %w", known.Month, plan.Folder, err)
 	}
-	return x.result, x.note()
+	return x.result, x.note(ctx)
+}
+
+// exportTarget is where files are exported to.
+type exportTarget interface {
+	// put writes a file unless it is there with the same bytes, as a whole and only if
+	// it has the wanted hash; "" wants none.
+	put(ctx context.Context, path string, content io.Reader, wanted string) (ExportedFile, error)
+	// others lists files that are named as an export names them but are none of ours:
+	// what an earlier export of another month or revision left.
+	others(ctx context.Context, ours map[string]bool) ([]string, error)
+}
+
+func (p ExportPlan) target() exportTarget {
+	if p.Store != nil {
+		return exportStore{p.Store}
+	}
+	return folder(p.Folder)
 }
 
 // exportable finds the month and refuses a plan that asks for what is not there.
@@ -114,7 +137,7 @@ type export struct {
 	env    Env
 	plan   ExportPlan
 	month  ledger.Month
-	folder folder
+	target exportTarget
 	result ExportResult
 }
 
@@ -137,7 +160,7 @@ func (x *export) copyAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return x.put(ledger.ManifestName, bytes.NewReader(data), "")
+		return x.put(ctx, ledger.ManifestName, bytes.NewReader(data), "")
 	}
 	return nil
 }
@@ -179,9 +202,9 @@ func (x *export) file(ctx context.Context, prefix string, f ledger.File) error {
 		if err != nil {
 			return err
 		}
-		return x.put(f.Path, bytes.NewReader(own), "")
+		return x.put(ctx, f.Path, bytes.NewReader(own), "")
 	}
-	return x.put(f.Path, object, f.SHA256)
+	return x.put(ctx, f.Path, object, f.SHA256)
 }
 
 // ownExceptions leaves the rows of the chosen partners.
@@ -207,8 +230,8 @@ func (x *export) ownExceptions(content io.Reader, wanted string) ([]byte, error)
 
 // put writes one file and enters it in the result. A sha256 that is given must
 // be that of the content.
-func (x *export) put(path string, content io.Reader, sha256 string) error {
-	f, err := x.folder.put(path, content, sha256)
+func (x *export) put(ctx context.Context, path string, content io.Reader, sha256 string) error {
+	f, err := x.target.put(ctx, path, content, sha256)
 	if err == nil {
 		x.result.Files = append(x.result.Files, f)
 	}
@@ -216,7 +239,7 @@ func (x *export) put(path string, content io.Reader, sha256 string) error {
 }
 
 // note tells what else lies in the folder, and who has no invoice.
-func (x *export) note() error {
+func (x *export) note(ctx context.Context) error {
 	for _, id := range x.plan.Partners {
 		if !slices.Contains(x.result.Partners, id) {
 			x.result.Notes = append(x.result.Notes, fmt.Sprintf("partner %s has no invoice in %s", id, x.month.Month))
@@ -226,7 +249,7 @@ func (x *export) note() error {
 	for _, f := range x.result.Files {
 		ours[f.Path] = true
 	}
-	others, err := x.folder.others(ours)
+	others, err := x.target.others(ctx, ours)
 	if err != nil {
 		return fmt.Errorf("look through %s: %w", x.plan.Folder, err)
 	}

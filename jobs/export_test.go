@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pricing"
 )
 
@@ -108,9 +109,52 @@ func TestExportRefusesPlans(t *testing.T) {
 	}
 }
 
+// In a store nothing is replaced: an export is written once, and found again.
+func TestExportIntoStore(t *testing.T) {
+	env := demoEnv(t)
+	plan := ExportPlan{Month: marchMonth, Folder: "mem://", Store: bucket.NewMemory()}
+	for _, written := range []bool{true, false} {
+		result, err := env.Export(t.Context(), plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range result.Files {
+			if f.Written != written {
+				t.Errorf("%s: written %t, want %t", f.Path, f.Written, written)
+			}
+			if got, want := get(t, plan.Store, f.Path), get(t, env.Bucket, ledger.RevisionPrefix(marchMonth, result.Revision)+f.Path); string(got) != string(want) {
+				t.Errorf("%s has other bytes than the month", f.Path)
+			}
+		}
+	}
+	other := ExportPlan{Month: marchMonth, Folder: "mem://", Store: bucket.NewMemory(), Formats: []string{"csv"}}
+	for path, text := range map[string]string{exceptionsName: "old", "manifest.json": "of another export", "mine": "x"} {
+		if err := bucket.Put(t.Context(), other.Store, path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := env.Export(t.Context(), other)
+	if !errors.Is(err, bucket.ErrConflict) || !strings.Contains(err.Error(), exceptionsName) || !strings.Contains(err.Error(), "another prefix") {
+		t.Errorf("export over another file: %v, want a conflict that names it and a way out", err)
+	}
+	if got := get(t, other.Store, exceptionsName); string(got) != "old" {
+		t.Errorf("the file that was there is %q now", got)
+	}
+	if err := other.Store.Delete(t.Context(), exceptionsName); err != nil {
+		t.Fatal(err)
+	}
+	result, err := env.Export(t.Context(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Notes) != 1 || !strings.HasSuffix(result.Notes[0], ": manifest.json") {
+		t.Errorf("notes %q, want the manifest of another export, and not mine", result.Notes)
+	}
+}
+
 func TestFolderRefusesPathsThatLeadOut(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := folder(filepath.Join(dir, "in")).put("../out", strings.NewReader("x"), ""); err == nil {
+	if _, err := folder(filepath.Join(dir, "in")).put(t.Context(), "../out", strings.NewReader("x"), ""); err == nil {
 		t.Error("a file was written outside the folder")
 	}
 }

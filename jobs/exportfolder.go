@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,7 +22,7 @@ type folder string
 // put writes a file below the folder unless it is there with the same bytes. The
 // content goes into a hidden file beside it first and takes its place only when
 // it is whole and has the wanted hash; "" wants none.
-func (f folder) put(path string, content io.Reader, wanted string) (ExportedFile, error) {
+func (f folder) put(_ context.Context, path string, content io.Reader, wanted string) (ExportedFile, error) {
 	local := filepath.FromSlash(path)
 	if !filepath.IsLocal(local) {
 		return ExportedFile{}, errors.New("the path leads out of the folder")
@@ -99,9 +100,8 @@ func syncFolder(name string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// others lists files below the folder that are named as an export names them
-// but are none of ours: what an earlier export of another month or revision left.
-func (f folder) others(ours map[string]bool) ([]string, error) {
+// others is [exportTarget]'s.
+func (f folder) others(_ context.Context, ours map[string]bool) ([]string, error) {
 	var others []string
 	err := filepath.WalkDir(string(f), func(name string, d fs.DirEntry, err error) error {
 		if err != nil {

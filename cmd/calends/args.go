@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pricing"
 )
 
@@ -19,26 +20,34 @@ func (m *monthArg) UnmarshalText(text []byte) (err error) {
 	return nil
 }
 
-// folderArg is a folder: a plain path, or file:///path as buckets are written.
-type folderArg string
+// placeArg is where files are exported to: a plain path, file:///path as buckets
+// are written, or a store.
+type placeArg struct {
+	name  string
+	store bucket.Bucket // nil: a folder of that name
+}
 
 // UnmarshalText reads either form.
-func (f *folderArg) UnmarshalText(text []byte) error {
-	scheme, _, isURL := strings.Cut(string(text), "://")
+func (p *placeArg) UnmarshalText(text []byte) error {
+	p.name = string(text)
+	scheme, _, isURL := strings.Cut(p.name, "://")
 	if !isURL {
-		*f = folderArg(text)
 		return nil
 	}
-	u, err := url.Parse(string(text))
+	u, err := url.Parse(p.name)
 	switch {
+	case scheme == "s3" || scheme == "azblob":
+		p.name, _, _ = strings.Cut(p.name, "?") // without options
+		p.store, err = bucket.Open(string(text))
+		return err
 	case scheme != "file":
-		return fmt.Errorf("folder %q: files are exported to a plain path or file:///path, not to %s://", text, scheme)
+		return fmt.Errorf("place %q: files are exported to a plain path, file:///path, s3://name/prefix or azblob://name/prefix, not to %s://", text, scheme)
 	case err != nil:
-		return fmt.Errorf("folder %q: %w", text, err)
+		return fmt.Errorf("place %q: %w", text, err)
 	case u.Host != "" || u.Path == "" || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("folder %q: a file address is file:///path and no more", text)
+		return fmt.Errorf("place %q: a file address is file:///path and no more", text)
 	}
-	*f = folderArg(u.Path)
+	p.name = u.Path
 	return nil
 }
 

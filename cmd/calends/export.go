@@ -9,10 +9,10 @@ import (
 )
 
 type exportCmd struct {
-	Month   monthArg  `arg:"" help:"Month to export, such as 2026-10."`
-	Dir     folderArg `arg:"" help:"Folder to copy into, as a path or file:///path. It is made if it is not there."`
-	Partner []string  `placeholder:"ID" sep:"," help:"Only this partner, and nothing that names another. May be given several times."`
-	Format  []string  `placeholder:"FORM" sep:"," enum:"csv,parquet,xlsx,json" help:"Only files of this form: csv, parquet, xlsx, json. May be given several times."`
+	Month   monthArg `arg:"" help:"Month to export, such as 2026-10."`
+	Dir     placeArg `arg:"" help:"Where to copy to: a folder as a path or file:///path, made if it is not there; or s3://name/prefix, azblob://name/prefix."`
+	Partner []string `placeholder:"ID" sep:"," help:"Only this partner, and nothing that names another. May be given several times."`
+	Format  []string `placeholder:"FORM" sep:"," enum:"csv,parquet,xlsx,json" help:"Only files of this form: csv, parquet, xlsx, json. May be given several times."`
 }
 
 // Help tells more than one line.
@@ -25,7 +25,9 @@ manifest. Files are copied byte for byte, the machine CSV too; the workbook is t
     DIR/manifest.json, unless --partner or --format leaves something out
 
 The folder is not the bucket: a file that is there with other content is replaced, as a whole. Files of
-an earlier export that this one does not have are left, and named.`
+an earlier export that this one does not have are left, and named. In a store nothing is replaced: what is
+there with other content is a conflict, and another prefix the way out. A store's options stand in the
+address, as s3://name/prefix?region=eu-west-1&endpoint=https://s3.example.com.`
 }
 
 // Run copies the files.
@@ -34,7 +36,7 @@ func (c exportCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	result, err := env.Export(ctx, jobs.ExportPlan{Month: c.Month.Month, Folder: string(c.Dir), Partners: c.Partner, Formats: c.Format})
+	result, err := env.Export(ctx, jobs.ExportPlan{Month: c.Month.Month, Folder: c.Dir.name, Store: c.Dir.store, Partners: c.Partner, Formats: c.Format})
 	if err != nil {
 		return err
 	}
