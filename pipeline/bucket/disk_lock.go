@@ -33,8 +33,10 @@ func (d *Disk) Lock(ctx context.Context, claim Claim) (Lock, error) {
 	d.cleanTemp()
 	check := func() error { return checkLockFile(claim.Name, file) }
 	return newHeld(ctx, claim.Name, check, func() error {
-		// A holder that is gone must not be named by the next one's failure.
-		if err := errors.Join(file.Truncate(0), file.Close()); err != nil {
+		// A holder that is gone must not be named by the next one's failure. And closing
+		// alone would not do: a process that is just being started from this one has the
+		// file open too, until it has become another program.
+		if err := errors.Join(file.Truncate(0), flock(file, syscall.LOCK_UN), file.Close()); err != nil {
 			return fmt.Errorf("unlock %q: %w", claim.Name, err)
 		}
 		return nil

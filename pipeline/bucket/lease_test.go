@@ -399,6 +399,20 @@ func TestSilenceAloneLosesNothing(t *testing.T) {
 	})
 }
 
+// Within its TTL the holder would not need to ask. It does, since somebody may have
+// removed the lease by hand, so that another could run.
+func TestLeaseRemovedByHand(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *fakeStore, one, two *process) {
+		held := one.lock()
+		clear(store.objects)
+		next := lockAfter(t, two, 0, 0)
+		wantLost(t, held, "process 202 on second-host")
+		one.unlock(held)
+		two.unlock(next)
+		wantLeft(t, store)
+	})
+}
+
 // A sign of life of which the answer was lost is recognised, not taken for another's.
 func TestLostAnswers(t *testing.T) {
 	for _, op := range []string{"create", "remove", "read"} {
