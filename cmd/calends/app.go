@@ -17,14 +17,15 @@ import (
 // globals are the flags of every command. They win over the environment, which
 // wins over the configuration file.
 type globals struct {
-	Bucket    string  `env:"CALENDS_BUCKET" placeholder:"ADDRESS" help:"Where everything is kept: a folder or file:///path. Default ./calends-data." group:"Flags of every command:"`
-	Config    string  `env:"CALENDS_CONFIG" placeholder:"FILE" help:"Configuration file. Default calends.yaml, if there is one." group:"Flags of every command:"`
-	Output    string  `enum:"table,json,csv" default:"table" placeholder:"FORM" help:"Form of the result: table, json or csv." group:"Flags of every command:"`
-	Workers   int     `env:"CALENDS_WORKERS" placeholder:"N" help:"How many work at a time; results do not depend on it. Default: one a core." group:"Flags of every command:"`
-	Verbose   bool    `xor:"talk" help:"Say more on standard error." group:"Flags of every command:"`
-	Quiet     bool    `xor:"talk" help:"Say nothing on standard error but errors." group:"Flags of every command:"`
-	LogFormat string  `enum:"text,json" default:"text" placeholder:"FORM" help:"Form of what is said on standard error: text or json." group:"Flags of every command:"`
-	Today     dateArg `hidden:"" placeholder:"DATE" help:"The day of the run, for tests and demonstrations."`
+	Bucket    string        `env:"CALENDS_BUCKET" placeholder:"ADDRESS" help:"Where everything is kept: a folder or file:///path. Default ./calends-data." group:"Flags of every command:"`
+	Config    string        `env:"CALENDS_CONFIG" placeholder:"FILE" help:"Configuration file. Default calends.yaml, if there is one." group:"Flags of every command:"`
+	Output    string        `enum:"table,json,csv" default:"table" placeholder:"FORM" help:"Form of the result: table, json or csv." group:"Flags of every command:"`
+	Workers   int           `env:"CALENDS_WORKERS" placeholder:"N" help:"How many work at a time; results do not depend on it. Default: one a core." group:"Flags of every command:"`
+	Verbose   bool          `xor:"talk" help:"Say more on standard error." group:"Flags of every command:"`
+	Quiet     bool          `xor:"talk" help:"Say nothing on standard error but errors." group:"Flags of every command:"`
+	LogFormat string        `enum:"text,json" default:"text" placeholder:"FORM" help:"Form of what is said on standard error: text or json." group:"Flags of every command:"`
+	LeaseTTL  time.Duration `hidden:"" env:"CALENDS_LEASE_TTL" help:"How long a run may show no sign of life before another takes its lock over. Default 15s."`
+	Today     dateArg       `hidden:"" placeholder:"DATE" help:"The day of the run, for tests and demonstrations."`
 }
 
 const (
@@ -92,6 +93,7 @@ func (a *app) envOn(address string, config Config) (jobs.Env, error) {
 		Workers:  a.workers(config),
 		Log:      a.log,
 	}
+	env.LockTTL, env.Waiting = a.globals.LeaseTTL, a.sayWaiting
 	if a.bar != nil {
 		env.Progress = a.bar.show
 	}
@@ -148,6 +150,11 @@ func (a *app) say(format string, args ...any) {
 	case !a.globals.Quiet:
 		fmt.Fprintln(a.stderr, text)
 	}
+}
+
+// sayWaiting tells why nothing happens for a while.
+func (a *app) sayWaiting(holder bucket.Holder, most time.Duration) {
+	a.say("the bucket's lock is held by another run: %s\nwaiting up to %s for a sign of life from it", holder, most)
 }
 
 // complain reports an error. It is the only place that does.
