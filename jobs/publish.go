@@ -85,6 +85,7 @@ func encodeAll(e encoder, lines []*invoice.Line) error {
 // publication writes one revision: data first, manifest last.
 type publication struct {
 	env      Env
+	at       snapshot
 	computed *computed
 	prints   fingerprint
 	manifest ledger.Manifest
@@ -106,7 +107,7 @@ func (e Env) publish(ctx context.Context, at snapshot, c *computed, prints finge
 	known, _ := at.month(c.month)
 	next := known.Current.Revision + 1
 	for {
-		p := publication{env: e, computed: c, prints: prints, prefix: ledger.RevisionPrefix(c.month, next)}
+		p := publication{env: e, at: at, computed: c, prints: prints, prefix: ledger.RevisionPrefix(c.month, next)}
 		p.manifest = ledger.Manifest{
 			Month: c.month.String(), Revision: next, State: state, Software: e.Version, Accepted: accepted, Fingerprint: prints.sum,
 			Subscriptions: ledger.Subscriptions{Billed: c.count.Billed, Parked: c.count.Parked, Ended: c.count.Ended},
@@ -331,11 +332,19 @@ func (d *writing) writeInvoice(ctx context.Context, inv partnerInvoice) (none le
 	provenance.Controls = append(provenance.Controls, exports.Control{File: parquetName, SHA256: d.last().SHA256, Totals: parquet.Totals()})
 
 	err = d.file(ctx, path(workbookName), func(w io.Writer) error {
-		book, err := exports.NewWorkbook(w, p.workbookInfo(inv, exports.Control{File: csvName, SHA256: csvHash, Totals: csv.Totals()}))
+		info, err := p.workbookInfo(ctx, inv, exports.Control{File: csvName, SHA256: csvHash, Totals: csv.Totals()})
 		if err != nil {
 			return err
 		}
-		return encodeAll(book, inv.lines)
+		book, err := exports.NewWorkbook(w, info)
+		if err != nil {
+			return err
+		}
+		if err := encodeAll(book, inv.lines); err != nil {
+			_ = book.Close() // for its temporary files; what failed is known
+			return err
+		}
+		return nil
 	})
 	if err != nil {
 		return none, err

@@ -1,13 +1,166 @@
 package jobs
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+
 	"github.com/calends/calends/exports"
+	"github.com/calends/calends/pipeline/invoice"
+	"github.com/calends/calends/pipeline/invoice/waterfall"
+	"github.com/calends/calends/pipeline/ledger"
 )
 
-// workbookInfo is what a partner's workbook says besides the lines.
-func (p *publication) workbookInfo(inv partnerInvoice, csv exports.Control) exports.WorkbookInfo {
-	return exports.WorkbookInfo{
+// workbookInfo is what a partner's workbook says besides the lines. It depends
+// on the month's inputs and on what the month before is at this moment; the
+// workbook names both. They do not decide whether a revision is written: the
+// lines, headers and exceptions do.
+func (p *publication) workbookInfo(ctx context.Context, inv partnerInvoice, csv exports.Control) (exports.WorkbookInfo, error) {
+	info := exports.WorkbookInfo{
 		Invoice: inv.Invoice, Exceptions: ofPartner(p.computed.exceptions, inv.PartnerID),
 		Revision: p.manifest.Revision, SoftwareVersion: p.env.Version, CSV: csv,
 	}
+	var err error
+	if info.Last, err = p.lastMonth(ctx, inv); err != nil {
+		return info, fmt.Errorf("compare with %s: %w", p.computed.month-1, err)
+	}
+	if info.PriceChanges, err = priceChanges(p.computed.catalog, p.computed.month, inv.lines); err != nil {
+		return info, fmt.Errorf("price changes: %w", err)
+	}
+	info.Sources = p.sources(inv, info.Last)
+	return info, nil
 }
+
+// lastMonth compares the invoice with that of the month before, whose lines are
+// read once. nil: there is none in the same currency.
+func (p *publication) lastMonth(ctx context.Context, inv partnerInvoice) (*exports.LastMonth, error) {
+	before, ok := p.at.month(p.computed.month - 1)
+	if !ok {
+		return nil, nil
+	}
+	at := slices.IndexFunc(before.Current.Invoices, func(s ledger.InvoiceSummary) bool { return s.PartnerID == inv.PartnerID })
+	if at < 0 || before.Current.Invoices[at].Currency != inv.Currency {
+		return nil, nil
+	}
+	path := partnerFile(inv.PartnerID, csvName)
+	last := &exports.LastMonth{Revision: before.Current.Revision, State: string(before.Current.State), CSV: exports.Control{File: csvName}}
+	for _, f := range before.Current.Files {
+		if f.Path == path {
+			last.CSV.SHA256 = f.SHA256
+		}
+	}
+	var err error
+	if last.CSV.Totals, err = summaryTotals(before.Current.Invoices[at]); err != nil {
+		return nil, err
+	}
+	lines := p.env.linesOf(ctx, ledger.RevisionPrefix(before.Month, before.Current.Revision)+path)
+	last.Waterfall, err = waterfall.Explain(p.computed.month, lines, withoutErrors(inv.lines))
+	return last, err
+}
+
+// linesOf yields the lines of a reconciliation file of the bucket.
+func (e Env) linesOf(ctx context.Context, key string) iter.Seq2[*invoice.Line, error] {
+	return func(yield func(*invoice.Line, error) bool) {
+		object, err := e.Bucket.Open(ctx, key)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		stopped := false
+		for line, err := range exports.ReadLines(io.Reader(object)) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				err = fmt.Errorf("read %s: %w", key, err)
+			}
+			if stopped = !yield(line, err); stopped || err != nil {
+				break
+			}
+		}
+		if err := object.Close(); err != nil && !stopped {
+			yield(nil, err)
+		}
+	}
+}
+
+func withoutErrors(lines []*invoice.Line) iter.Seq2[*invoice.Line, error] {
+	return func(yield func(*invoice.Line, error) bool) {
+		for _, l := range lines {
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
+}
+
+// sources lists the files behind a partner's invoice: last month's book, the
+// price sheets that priced its lines, and what came in since the last close,
+// whose own workbook names what came before. Charges of other partners' are left
+// out. The order does not depend on that of the taking in.
+func (p *publication) sources(inv partnerInvoice, last *exports.LastMonth) []exports.Source {
+	var first, all []exports.Source
+	if last != nil {
+		first = append(first, exports.Source{Kind: "last month", Name: csvName, Month: (p.computed.month - 1).String(), SHA256: last.CSV.SHA256,
+			Records: int64(last.CSV.Lines), Refused: -1, Use: fmt.Sprintf("the waterfall begins with its revision %d, %s", last.Revision, last.State)})
+	}
+	rows := make(map[string]ledger.Input)
+	for _, in := range p.at.inputs {
+		rows[in.SHA256] = in
+	}
+	for _, s := range inv.Sheets {
+		in := rows[s.SHA256]
+		all = append(all, exports.Source{Kind: string(ledger.Prices), Name: s.File, Month: s.Month.String(), Market: s.Market, SHA256: s.SHA256,
+			Records: in.Records, Refused: in.Refused, Use: "priced lines of this invoice"})
+	}
+	closed := int64(0)
+	if n := len(p.at.closes); n > 0 {
+		closed = p.at.closes[n-1].Inputs
+	}
+	for _, in := range p.at.inputs {
+		if use := useOf(in, inv.PartnerID, p.computed.month.String(), in.Number > closed); use != "" {
+			all = append(all, exports.Source{Kind: string(in.Kind), Name: in.Name, Month: in.Month, SHA256: in.SHA256,
+				Records: in.Records, Refused: in.Refused, Use: use})
+		}
+	}
+	slices.SortFunc(all, func(a, b exports.Source) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Month, b.Month), strings.Compare(a.Market, b.Market),
+			strings.Compare(a.Name, b.Name), strings.Compare(a.SHA256, b.SHA256))
+	})
+	return append(first, all...)
+}
+
+// useOf says what an input is for, "" for nothing that the partner's workbook
+// should name.
+func useOf(in ledger.Input, partnerID, month string, fresh bool) string {
+	switch in.Kind {
+	case ledger.Changes:
+		if fresh {
+			return "changes taken in since the last close, or since the beginning"
+		}
+	case ledger.Charges:
+		theirs := slices.ContainsFunc(in.Documents, func(d ledger.Document) bool { return d.PartnerID == partnerID })
+		if theirs && (fresh || in.Month == month) {
+			return "charges rated elsewhere, passed through"
+		}
+	case ledger.Partners:
+		return "currency and tax rate"
+	case ledger.Customers:
+		return "names, markets and segments"
+	case ledger.Rates:
+		return "exchange rates"
+	case ledger.Promotions:
+		return "promotions"
+	case ledger.Offers:
+		return "what may be upgraded, and how many licences"
+	case ledger.Prices, ledger.Software: // those that were used are named by the invoice
+	}
+	return ""
+}
+
+var errNoCatalog = errors.New("computed without a catalog")
