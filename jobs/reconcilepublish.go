@@ -328,17 +328,35 @@ func (e Env) copyIn(ctx context.Context, key, name string) error {
 }
 
 // copyOut writes the files into a plain folder, under the month, without a
-// revision: what differs there is replaced.
+// revision: what differs there is replaced, each file as a whole.
 func copyOut(to string, month pricing.Month, files []ledger.File, root string) error {
 	for _, f := range files {
-		file, err := os.Open(filepath.Join(root, filepath.FromSlash(f.Path)))
-		if err != nil {
-			return err
+		target := filepath.Join(to, filepath.FromSlash(reconcileMonthPrefix(month)+f.Path))
+		if err := copyFile(target, filepath.Join(root, filepath.FromSlash(f.Path))); err != nil {
+			return fmt.Errorf("write %s: %w", target, err)
 		}
-		_, err = folder(to).put(reconcileMonthPrefix(month)+f.Path, file, f.SHA256)
-		if err = errors.Join(err, file.Close()); err != nil {
-			return fmt.Errorf("write to %s: %s: %w", to, f.Path, err)
-		}
+	}
+	return nil
+}
+
+func copyFile(target, source string) error {
+	from, err := os.Open(source)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
+		return err
+	}
+	part, err := os.CreateTemp(filepath.Dir(target), ".calends-*")
+	if err != nil {
+		return err
+	}
+	if _, err = fill(part, from); err == nil {
+		err = os.Rename(part.Name(), target)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(part.Name()))
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func Consolidate(month pricing.Month, partner party.Partner, policies Policies, 
 			s := l.Proof.Source
 			sheets[SheetUse{s.Market, s.Month, s.File, s.SHA256}] = true
 		}
-		if l.PricingCurrency != l.Currency {
+		if l.PricingCurrency != l.Currency && l.RateDate != pricing.NoDate { // charges rated elsewhere may name no rate
 			rates[RateUse{l.PricingCurrency, l.RateDate.Month(), l.ExchangeRate.String()}] = true
 		}
 	}
