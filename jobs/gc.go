@@ -139,6 +139,11 @@ func (e Env) garbage(ctx context.Context, plan GCPlan) (collection, error) {
 func (v *verification) certain() error {
 	for _, f := range v.notes {
 		switch f.Kind {
+		case UnreadableObject:
+			if !isComparisonManifest(f.Object) {
+				continue
+			}
+			fallthrough
 		case UnreadableRecord, NewerLayout, InputGap, MissingInput:
 			return fmt.Errorf("%s: %s: it is not known what it names, so nothing is removed; %s", f.Object, f.Found, f.Advice)
 		default:
@@ -186,6 +191,8 @@ func (v *verification) garbage(ctx context.Context, before time.Time, drafts boo
 		switch kind := ledger.KindOfKey(key); {
 		case kind == ledger.DataKey && !named:
 			data = append(data, info)
+		case comparisonKeys.MatchString(key) && !named:
+			c.take(before, "no reconciliation names it", info)
 		case kind == ledger.ManifestKey || kind == ledger.RevisionKey:
 			folder := ledger.RevisionFolder(key)
 			switch {

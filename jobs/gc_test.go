@@ -45,6 +45,10 @@ func TestGC(t *testing.T) {
 		{"one that somebody still writes", []string{put(half), later(2 * day), put(another)}, GCPlan{}, nil, GCResult{Young: 2}},
 		{"a file beside a manifest that does not name it", []string{put(january26 + "notes.txt"), later(2 * day)}, GCPlan{}, []string{january26 + "notes.txt"}, GCResult{}},
 		{"files of somebody else", []string{put("notes.txt"), put("ledger/data/notes.txt"), put("quarantine/x"), put("reconcile/x"), later(2 * day)}, GCPlan{}, nil, GCResult{}},
+		{"what an interrupted reconciliation left", []string{put("reconcile/month=2026-01/revision=0001/partner=shelf/differences.csv"), later(2 * day)}, GCPlan{},
+			[]string{"reconcile/month=2026-01/revision=0001/partner=shelf/differences.csv"}, GCResult{}},
+		{"what a reconciliation names", []string{put(comparison + "partner=shelf/differences.csv"), "write " + comparison + "manifest.json " +
+			`{"files":[{"path":"partner=shelf/differences.csv"}]}`, later(2 * day)}, GCPlan{}, nil, GCResult{}},
 		{"a close that lost its manifest, and data that it may name", []string{"remove " + january26 + "manifest.json", later(2 * day)}, GCPlan{}, nil, GCResult{Numbered: 1}},
 		{"the draft before a close", []string{later(2 * day)}, GCPlan{Drafts: true}, []string{
 			draft26 + "manifest.json", draft26 + "partner=shelf/invoice.json", draft26 + "partner=shelf/reconciliation.csv",
@@ -93,6 +97,8 @@ func TestGC(t *testing.T) {
 const (
 	january26 = "invoices/month=2026-01/revision=0002/"
 	draft26   = "invoices/month=2026-01/revision=0001/"
+	// comparison is the folder of a reconciliation.
+	comparison = "reconcile/month=2026-01/revision=0001/"
 )
 
 // TestGCRefuses: while it is not known what all records name, nothing goes.
@@ -100,7 +106,7 @@ func TestGCRefuses(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
 		"cut ledger/inputs/00000002.json", "remove ledger/inputs/00000002.json", "remove ledger/inputs/00000006.json",
-		"cut " + january26 + "manifest.json", "set ledger/inputs/00000001.json layout 99", "set " + draft26 + "manifest.json layout 99",
+		"write " + comparison + "manifest.json {", "cut " + january26 + "manifest.json", "set ledger/inputs/00000001.json layout 99", "set " + draft26 + "manifest.json layout 99",
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()

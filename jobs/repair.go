@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/calends/calends/pipeline/bucket"
@@ -184,7 +185,7 @@ func (e Env) planRepair(ctx context.Context, plan RepairPlan) (RepairResult, err
 		}
 	}
 	// In the order in which one needs the other.
-	for _, step := range []func(context.Context) error{r.records, r.inputs, r.data, r.revisions, r.leftovers} {
+	for _, step := range []func(context.Context) error{r.records, r.inputs, r.data, r.revisions, r.comparisons, r.leftovers} {
 		if err := step(ctx); err != nil {
 			return r.result, fmt.Errorf("repair: %w", err)
 		}
@@ -231,6 +232,29 @@ func (r *repairing) records(ctx context.Context) error {
 			if _, err := r.copyManifest(ctx, f.Object+ledger.ManifestName, "is missing"); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// comparisons puts damaged files of reconciliations back from copies. Making them
+// again needs Microsoft's files, so that is left to a person.
+func (r *repairing) comparisons(ctx context.Context) error {
+	for _, c := range r.v.claims {
+		why, damaged := r.damaged[c.key]
+		if !damaged || !strings.HasPrefix(c.key, reconcileFolder) {
+			continue
+		}
+		data, from, err := r.offer.content(c.sha256)
+		if err != nil {
+			return err
+		}
+		if data == nil {
+			r.leave(c.key, why, "it is made from Microsoft's files", comparisonAdvice+"; or calends repair --from DIR with a copy")
+			continue
+		}
+		if err := r.planPutBack(ctx, c.key, why, "copied from "+from, data); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -191,10 +191,16 @@ func (v *verification) records(ctx context.Context) error {
 			oldest[what] = cmp.Or(oldest[what], key)
 		}
 	}
+	// Manifests first: a run that writes meanwhile then adds inputs that no manifest
+	// names yet, and not the other way round.
+	if err := v.readManifests(ctx, layout); err != nil {
+		return err
+	}
 	if err := v.inputs(ctx, layout); err != nil {
 		return err
 	}
-	if err := v.manifests(ctx, layout); err != nil {
+	v.manifests()
+	if err := v.comparisons(ctx); err != nil {
 		return err
 	}
 	for _, what := range []string{"input", "manifest"} {
@@ -338,8 +344,8 @@ func (v *verification) checkSize(ctx context.Context, c *claim, n *notes) {
 	}
 }
 
-// manifests reads every revision and finds the current ones.
-func (v *verification) manifests(ctx context.Context, layout func(what, key string, recorded int)) error {
+// readManifests reads every revision.
+func (v *verification) readManifests(ctx context.Context, layout func(what, key string, recorded int)) error {
 	for found, err := range v.env.ledger().AuditRevisions(ctx, v.env.Workers) {
 		if err != nil {
 			return fmt.Errorf("verify: %w", err)
@@ -358,6 +364,11 @@ func (v *verification) manifests(ctx context.Context, layout func(what, key stri
 	slices.SortStableFunc(v.revisions, func(a, b revision) int {
 		return cmp.Or(cmp.Compare(a.month, b.month), cmp.Compare(a.manifest.Revision, b.manifest.Revision))
 	})
+	return ctx.Err()
+}
+
+// manifests notes what the revisions name and finds the current ones.
+func (v *verification) manifests() {
 	for i := range v.revisions {
 		r := &v.revisions[i]
 		v.manifest(r)
@@ -370,7 +381,6 @@ func (v *verification) manifests(ctx context.Context, layout func(what, key stri
 		}
 		v.months = append(v.months, ledger.Month{Month: r.month, Current: r.manifest})
 	}
-	return ctx.Err()
 }
 
 // manifest notes what a revision names.

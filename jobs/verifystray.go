@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/calends/calends/exports"
@@ -18,14 +17,6 @@ const (
 	probeKey         = "ledger/gc-probe" // asks the store for its time
 )
 
-// otherBooks are folders of jobs that keep manifests of their own there; this
-// one leaves them alone.
-var otherBooks = []string{"reconcile/"}
-
-func hasAnyPrefix(key string, prefixes []string) bool {
-	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
-}
-
 // strays tells what the objects are that nothing names.
 func (v *verification) strays(ctx context.Context) error {
 	complete := v.complete()
@@ -38,7 +29,7 @@ func (v *verification) strays(ctx context.Context) error {
 	half := make(map[string]int)
 	var folders []string
 	for _, key := range v.keys {
-		if _, ok := v.named[key]; ok || hasAnyPrefix(key, otherBooks) || silent[folderOf(key)] {
+		if _, ok := v.named[key]; ok || silent[folderOf(key)] {
 			continue
 		}
 		if strings.HasPrefix(key, quarantineFolder) {
@@ -56,6 +47,8 @@ func (v *verification) strays(ctx context.Context) error {
 			if half[folder]++; half[folder] == 1 {
 				folders = append(folders, folder)
 			}
+		case comparisonKeys.MatchString(key):
+			v.wrong(UnnamedFile, key, "file", "named by the manifest of a reconciliation", "named by none")
 		case key == probeKey:
 			v.wrong(TemporaryFile, key, "object", "", "left by an interrupted gc")
 		default:
