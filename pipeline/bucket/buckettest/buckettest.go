@@ -421,7 +421,8 @@ func testLock(t *testing.T, one, two bucket.Bucket) {
 }
 
 func testLockNamesHolder(t *testing.T, one, two bucket.Bucket) {
-	held, err := one.Lock(t.Context(), bucket.Claim{Name: "write", Run: "close 2026-10"})
+	since := time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC)
+	held, err := one.Lock(t.Context(), bucket.Claim{Name: "write", Run: "close 2026-10", Now: func() time.Time { return since }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -431,8 +432,8 @@ func testLockNamesHolder(t *testing.T, one, two bucket.Bucket) {
 		t.Errorf("Lock = %v, want the holder: %s", err, want)
 	}
 	var locked *bucket.LockedError
-	if !errors.As(err, &locked) || time.Since(locked.Holder.Since).Abs() > time.Hour {
-		t.Errorf("Lock = %#v, want a LockedError with the time of the claim", err)
+	if !errors.As(err, &locked) || !locked.Holder.Since.Equal(since) {
+		t.Errorf("Lock = %v, want a LockedError with the time of the claim, %s", err, since)
 	}
 	if err := held.Unlock(); err != nil {
 		t.Errorf("Unlock: %v", err)
