@@ -17,7 +17,7 @@ import (
 // globals are the flags of every command. They win over the environment, which
 // wins over the configuration file.
 type globals struct {
-	Bucket    string        `env:"CALENDS_BUCKET" placeholder:"ADDRESS" help:"Where everything is kept: a folder or file:///path. Default ./calends-data." group:"Flags of every command:"`
+	Bucket    string        `env:"CALENDS_BUCKET" placeholder:"ADDRESS" help:"Where everything is kept: a folder, file:///path, s3://name/prefix or azblob://name/prefix. Default ./calends-data." group:"Flags of every command:"`
 	Config    string        `env:"CALENDS_CONFIG" placeholder:"FILE" help:"Configuration file. Default calends.yaml, if there is one." group:"Flags of every command:"`
 	Output    string        `enum:"table,json,csv" default:"table" placeholder:"FORM" help:"Form of the result: table, json or csv." group:"Flags of every command:"`
 	Workers   int           `env:"CALENDS_WORKERS" placeholder:"N" help:"How many work at a time; results do not depend on it. Default: one a core." group:"Flags of every command:"`
@@ -70,7 +70,7 @@ func (a *app) env() (jobs.Env, error) {
 	}
 	address := a.globals.Bucket
 	if address == "" {
-		address = config.Bucket
+		address = config.Bucket.URL
 	}
 	if address == "" {
 		address = defaultBucket
@@ -80,7 +80,7 @@ func (a *app) env() (jobs.Env, error) {
 
 // envOn is env on a bucket of the command's own.
 func (a *app) envOn(address string, config Config) (jobs.Env, error) {
-	b, err := bucket.Open(address)
+	b, err := bucket.OpenWith(config.Bucket.options(address))
 	if err != nil {
 		return jobs.Env{}, fmt.Errorf("%w: %w", jobs.ErrUsage, err)
 	}

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pipeline/subscription"
@@ -20,14 +22,45 @@ import (
 
 // Config is calends.yaml. calends.example.yaml shows every key.
 type Config struct {
-	Bucket  string `yaml:"bucket"`
-	Workers int    `yaml:"workers"`
+	Bucket  BucketConfig `yaml:"bucket"`
+	Workers int          `yaml:"workers"`
 	// Policies hold for every partner that names no others.
 	Policies PolicyConfig            `yaml:"policies"`
 	Partners map[string]PolicyConfig `yaml:"partners"` // by PartnerId
 
 	// resolved are the policies of Partners and, under "", those of all others.
 	resolved map[string]subscription.Policies
+}
+
+// BucketConfig says where everything is kept: an address alone, or a mapping of it
+// and the options of a store. Credentials have no place in a file that is copied
+// about.
+type BucketConfig struct {
+	URL       string        `yaml:"url"`
+	Endpoint  string        `yaml:"endpoint"`
+	Region    string        `yaml:"region"`
+	PathStyle *bool         `yaml:"pathStyle"`
+	Checksums string        `yaml:"checksums"` // when_supported or when_required
+	Timeout   time.Duration `yaml:"timeout"`   // such as 30s
+}
+
+// UnmarshalYAML reads either form.
+func (b *BucketConfig) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		return node.Decode(&b.URL)
+	}
+	type plain BucketConfig // without this method
+	return node.Decode((*plain)(b))
+}
+
+// options are those for opening the bucket of an address, which may be another
+// than the file's: then the file's options mean another store and do not hold.
+func (b BucketConfig) options(address string) bucket.Options {
+	if address != b.URL {
+		return bucket.Options{Address: address}
+	}
+	return bucket.Options{Address: address, Endpoint: b.Endpoint, Region: b.Region, PathStyle: b.PathStyle,
+		Checksums: b.Checksums, Timeout: b.Timeout}
 }
 
 // PolicyConfig names policies. A blank one is as for everybody.
@@ -84,6 +117,9 @@ func parseConfig(data []byte) (Config, error) {
 
 // resolve turns names into policies.
 func (c *Config) resolve() error {
+	if b := c.Bucket; b.URL == "" && b != (BucketConfig{}) {
+		return errors.New("bucket: url is missing; without it the other keys mean nothing")
+	}
 	if c.Workers < 0 {
 		return fmt.Errorf("workers %d: want 1 or more; 0 is one a core", c.Workers)
 	}
@@ -123,7 +159,8 @@ type keys map[string]keys
 
 func fileKeys() keys {
 	policies := keys{"rounding": nil, "monthEnd": nil, "windows": nil}
-	return keys{"bucket": nil, "workers": nil, "policies": policies, "partners": {"*": policies}}
+	store := keys{"url": nil, "endpoint": nil, "region": nil, "pathStyle": nil, "checksums": nil, "timeout": nil}
+	return keys{"bucket": store, "workers": nil, "policies": policies, "partners": {"*": policies}}
 }
 
 // checkKeys refuses names that mean nothing: a setting that is misspelt would

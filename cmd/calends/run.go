@@ -20,7 +20,7 @@ type cli struct {
 	Ingest    ingestCmd    `cmd:"" help:"Take input files into the bucket."`
 	Bill      billCmd      `cmd:"" help:"Compute a month: draft invoices and exceptions."`
 	Close     closeCmd     `cmd:"" help:"Number and freeze a month."`
-	Export    exportCmd    `cmd:"" help:"Copy a month's files into a plain folder."`
+	Export    exportCmd    `cmd:"" help:"Copy a month's files into a folder, or below a prefix of a store."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare a month with Microsoft's own file; every difference with its cause."`
 	Status    statusCmd    `cmd:"" help:"Tell where every month stands and what was taken in."`
 	Verify    verifyCmd    `cmd:"" help:"Read everything again and prove that it adds up."`
