@@ -117,11 +117,13 @@ type snapshot struct {
 
 func (e Env) snapshot(ctx context.Context) (snapshot, error) {
 	l := e.ledger()
-	inputs, err := l.Inputs(ctx)
+	// Months first: a revision names inputs that were there before it, so that whoever
+	// is overtaken by another run knows all that the revisions name.
+	months, err := l.Months(ctx)
 	if err != nil {
 		return snapshot{}, err
 	}
-	months, err := l.Months(ctx)
+	inputs, err := l.Inputs(ctx)
 	if err != nil {
 		return snapshot{}, err
 	}

@@ -125,15 +125,33 @@ func (e Env) publish(ctx context.Context, at snapshot, c *computed, prints finge
 		if !ledger.IsConflict(err) {
 			return ledger.Manifest{}, fmt.Errorf("write %s revision %d: %w", c.month, next, err)
 		}
-		above, err := e.ledger().NextRevision(ctx, c.month)
-		if err != nil {
-			return ledger.Manifest{}, err
-		}
-		if above <= next {
-			return ledger.Manifest{}, fmt.Errorf("write %s revision %d: %w", c.month, next, bucket.ErrConflict)
+		above, failed := e.revisionAbove(ctx, c.month, next)
+		if failed != nil {
+			return ledger.Manifest{}, fmt.Errorf("write %s revision %d: %w; %w", c.month, next, err, failed)
 		}
 		next = above
 	}
+}
+
+// revisionAbove finds a number above what an interrupted run has left in a revision
+// and later ones. Where one of them was published the run was overtaken: what it
+// computed is of yesterday, and must not follow.
+func (e Env) revisionAbove(ctx context.Context, month pricing.Month, taken int) (int, error) {
+	above, err := e.ledger().NextRevision(ctx, month)
+	if err != nil {
+		return 0, err
+	}
+	above = max(above, taken+1) // a listing may be behind what is there
+	for n := taken; n < above; n++ {
+		published, err := e.ledger().IsPublished(ctx, month, n)
+		if err != nil {
+			return 0, err
+		}
+		if published {
+			return 0, fmt.Errorf("another run has published revision %d meanwhile; run again, to compute from what is there now", n)
+		}
+	}
+	return above, nil
 }
 
 func countExceptions(exceptions []invoice.Exception) (n ledger.ExceptionCounts) {

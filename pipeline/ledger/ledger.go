@@ -88,18 +88,16 @@ const inputsPrefix = "ledger/inputs/"
 
 func inputKey(number int64) string { return fmt.Sprintf("%s%08d.json", inputsPrefix, number) }
 
-// Inputs returns all inputs in the order of taking in.
+// Inputs returns all inputs in the order of taking in. A listing may be behind what
+// is there, so the numbers after the last are asked for by their keys.
 func (l Ledger) Inputs(ctx context.Context) ([]Input, error) {
 	var inputs []Input
 	for info, err := range l.Bucket.List(ctx, inputsPrefix) {
 		if err != nil {
 			return nil, fmt.Errorf("list inputs: %w", err)
 		}
-		var in Input
-		if err := readJSON(ctx, l.Bucket, info.Key, &in); err != nil {
-			return nil, err
-		}
-		if err := checkLayout(info.Key, in.Layout); err != nil {
+		in, err := l.input(ctx, info.Key)
+		if err != nil {
 			return nil, err
 		}
 		if want := int64(len(inputs)) + 1; in.Number != want || inputKey(want) != info.Key {
@@ -107,7 +105,23 @@ func (l Ledger) Inputs(ctx context.Context) ([]Input, error) {
 		}
 		inputs = append(inputs, in)
 	}
-	return inputs, nil
+	for {
+		in, err := l.input(ctx, inputKey(int64(len(inputs))+1))
+		if errors.Is(err, bucket.ErrNotExist) {
+			return inputs, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, in)
+	}
+}
+
+func (l Ledger) input(ctx context.Context, key string) (in Input, err error) {
+	if err := readJSON(ctx, l.Bucket, key, &in); err != nil {
+		return in, err
+	}
+	return in, checkLayout(key, in.Layout)
 }
 
 // HasInputs reports whether anything was taken in.

@@ -173,6 +173,10 @@ func RevisionPrefix(month pricing.Month, revision int) string {
 
 const manifestName = "manifest.json"
 
+func manifestKey(month pricing.Month, revision int) string {
+	return RevisionPrefix(month, revision) + manifestName
+}
+
 // Month is what the bucket has of a month.
 type Month struct {
 	Month pricing.Month
@@ -180,26 +184,28 @@ type Month struct {
 	Current Manifest
 }
 
-// Months returns every month that has a revision, in order.
+// Months returns every month that has a revision, in order. A listing may be behind
+// what is there, so what can come next is asked for by its key: a later revision of
+// a month that is open, and the month after the last. Only the first revision of
+// all stays hidden by a listing that lacks it.
 func (l Ledger) Months(ctx context.Context) ([]Month, error) {
 	var months []Month
+	tried := make(map[pricing.Month]int) // the highest revision that left anything
 	for info, err := range l.Bucket.List(ctx, invoicesPrefix) {
 		if err != nil {
 			return nil, fmt.Errorf("list months: %w", err)
 		}
-		month, revision, ok := parseManifestKey(info.Key)
+		month, revision, name, ok := parseRevisionKey(info.Key)
 		if !ok {
 			continue
 		}
-		var m Manifest
-		if err := readJSON(ctx, l.Bucket, info.Key, &m); err != nil {
-			return nil, err
+		tried[month] = max(tried[month], revision)
+		if name != manifestName {
+			continue
 		}
-		if err := checkLayout(info.Key, m.Layout); err != nil {
+		m, err := l.manifest(ctx, info.Key, month, revision)
+		if err != nil {
 			return nil, err
-		}
-		if m.Month != month.String() || m.Revision != revision {
-			return nil, fmt.Errorf("read %s: it says month %s, revision %d", info.Key, m.Month, m.Revision)
 		}
 		if n := len(months); n > 0 && months[n-1].Month == month {
 			if revision > months[n-1].Current.Revision { // keys sort as text: 10000 comes before 9999
@@ -209,29 +215,91 @@ func (l Ledger) Months(ctx context.Context) ([]Month, error) {
 		}
 		months = append(months, Month{Month: month, Current: m})
 	}
+	for i := range months {
+		if err := l.latest(ctx, &months[i], tried[months[i].Month]); err != nil {
+			return nil, err
+		}
+	}
+	for len(months) > 0 {
+		next := Month{Month: months[len(months)-1].Month + 1}
+		if err := l.latest(ctx, &next, 0); err != nil {
+			return nil, err
+		}
+		if next.Current.Revision == 0 {
+			break
+		}
+		months = append(months, next)
+	}
 	return months, nil
+}
+
+// latest makes sure that the month's current revision is the last one: nothing
+// follows a closed one, and after an open one comes the next number, or one above
+// those that an interrupted run has left without a manifest.
+func (l Ledger) latest(ctx context.Context, m *Month, tried int) error {
+	for n := m.Current.Revision + 1; m.Current.State != Closed; n++ {
+		next, err := l.manifest(ctx, manifestKey(m.Month, n), m.Month, n)
+		switch {
+		case err == nil:
+			m.Current = next
+		case !errors.Is(err, bucket.ErrNotExist):
+			return err
+		case n > tried:
+			return nil
+		}
+	}
+	return nil
+}
+
+func (l Ledger) manifest(ctx context.Context, key string, month pricing.Month, revision int) (m Manifest, err error) {
+	if err := readJSON(ctx, l.Bucket, key, &m); err != nil {
+		return m, err
+	}
+	if err := checkLayout(key, m.Layout); err != nil {
+		return m, err
+	}
+	if m.Month != month.String() || m.Revision != revision {
+		return m, fmt.Errorf("read %s: it says month %s, revision %d", key, m.Month, m.Revision)
+	}
+	return m, nil
+}
+
+// IsPublished reports whether a revision has its manifest.
+func (l Ledger) IsPublished(ctx context.Context, month pricing.Month, revision int) (bool, error) {
+	_, err := l.manifest(ctx, manifestKey(month, revision), month, revision)
+	if errors.Is(err, bucket.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // parseManifestKey reads invoices/month=2026-10/revision=0003/manifest.json.
 func parseManifestKey(key string) (pricing.Month, int, bool) {
+	month, revision, name, ok := parseRevisionKey(key)
+	return month, revision, ok && name == manifestName
+}
+
+// parseRevisionKey reads the key of a revision's file; the name is what comes after
+// the revision's folder.
+func parseRevisionKey(key string) (month pricing.Month, revision int, name string, ok bool) {
 	rest, ok := strings.CutPrefix(key, invoicesPrefix+"month=")
 	if !ok {
-		return 0, 0, false
+		return 0, 0, "", false
 	}
-	rest, ok = strings.CutSuffix(rest, "/"+manifestName)
+	monthText, rest, ok := strings.Cut(rest, "/revision=")
 	if !ok {
-		return 0, 0, false
+		return 0, 0, "", false
 	}
-	name, number, ok := strings.Cut(rest, "/revision=")
+	number, name, ok := strings.Cut(rest, "/")
 	if !ok {
-		return 0, 0, false
+		return 0, 0, "", false
 	}
-	month, err := pricing.ParseMonth(name)
+	month, err := pricing.ParseMonth(monthText)
 	if err != nil {
-		return 0, 0, false
+		return 0, 0, "", false
 	}
-	revision, err := strconv.Atoi(number)
-	return month, revision, err == nil
+	revision, err = strconv.Atoi(number)
+	return month, revision, name, err == nil
 }
 
 // Closes returns what closed months leave to later ones, in order.
