@@ -96,7 +96,8 @@ func New(inner bucket.Bucket, faults ...Fault) *Bucket {
 }
 
 // Watch has every operation told when it is done, in the goroutine that asked for
-// it. It is to be called before the bucket is used.
+// it; one that stalls also when it begins to, without an error then. It is to be
+// called before the bucket is used.
 func (b *Bucket) Watch(each func(Event)) { b.watch = each }
 
 // Events returns what has happened until now.
@@ -154,6 +155,7 @@ func (b *Bucket) begin(ctx context.Context, op Op, key string, size int) (*call,
 	case c.fault.Kind == Full && op != Write:
 		return c, c.end(errFull)
 	case c.fault.Kind == Stall:
+		b.watch(Event{Number: c.number, Op: op, Key: key, Fault: Stall})
 		<-ctx.Done()
 		return c, c.end(ctx.Err())
 	}

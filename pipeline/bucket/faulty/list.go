@@ -30,13 +30,13 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[bucket.Info,
 			infos = b.past(infos, prefix, c.fault.Lag)
 		default: // all of them, and then the error
 		}
-		err = c.finish(err)
 		for _, info := range infos {
 			if !yield(info, nil) {
+				_ = c.note(nil) // nobody sees what would have come
 				return
 			}
 		}
-		if err != nil {
+		if err = c.finish(err); err != nil {
 			yield(bucket.Info{}, err)
 		}
 	}
