@@ -177,7 +177,7 @@ func (s *dataSheet) addPart(file *excelize.File, archive *xlsxZip, n int, part *
 			}
 		}
 		sheet.rows = part.count
-		archive.insert(fmt.Sprintf("xl/worksheets/sheet%d.xml", index+1), part)
+		archive.insert(sheetPartName(index), part)
 	}
 	if err := layOut(file, sheet.name, s.colour); err != nil {
 		return err
@@ -213,6 +213,10 @@ func (s *dataSheet) addPart(file *excelize.File, archive *xlsxZip, n int, part *
 	s.written = append(s.written, sheet)
 	return stream.Flush()
 }
+
+// sheetPartName is the part of the archive for the sheet with the index: sheets
+// are numbered as they are made.
+func sheetPartName(index int) string { return fmt.Sprintf("xl/worksheets/sheet%d.xml", index+1) }
 
 // head writes widths, panes and headings.
 func (s *dataSheet) head(file *excelize.File, name string) (*excelize.StreamWriter, error) {

@@ -45,7 +45,7 @@ func (s *summary) waterfallChart(cell string) error {
 	}
 	gap, overlap, vary := uint(40), 100, false
 	return s.book.file.AddChart(summarySheet, cell, &excelize.Chart{
-		Type: excelize.ColStacked,
+		Type: excelize.BarStacked, // lying down, since the names of the causes are long
 		Series: []excelize.ChartSeries{
 			series("B", column("B"), excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"FFFFFF"}, Transparency: 100}),
 			series("C", column("C"), solid(chartBlue)),

@@ -81,7 +81,7 @@ func (s *summary) chartFigures() {
 	s.section("Figures behind the chart", sheetColumn{title: "Bar"}, number("Blank below"), number("Total"), number("Up"), number("Down"))
 	s.figures.first = s.row
 	for _, b := range bars {
-		name := excelize.Cell{StyleID: s.book.styles.of(kindText), Formula: fmt.Sprintf("A%d", b.row), Value: s.stepName(b)}
+		name := excelize.Cell{StyleID: s.book.styles.computedText, Formula: fmt.Sprintf("A%d", b.row), Value: s.stepName(b)}
 		amount := func(value int64, formula string, args ...any) excelize.Cell {
 			return s.amount(kindAmount, value, s.digits, fmt.Sprintf(formula, args...))
 		}

@@ -46,7 +46,8 @@ const (
 	Elsewhere
 	// Credits, corrections of closed months, and what came late for them.
 	Credits
-	// Other is what none of these explains.
+	// Other is what none of these explains: cycles that were not billed the month
+	// before, as of a parked term, and another rounding policy.
 	Other
 
 	causes = int(Other) + 1
@@ -55,7 +56,7 @@ const (
 func (c Cause) String() string {
 	return [...]string{"New subscriptions", "Seats added", "Seats removed", "Cancelled and ended", "Product and plan changes",
 		"Cycles due in one month only", "List prices", "Promotions", "Part cycles", "Exchange rates", "Charges rated elsewhere",
-		"Credits, corrections, late lines", "Other"}[c]
+		"Credits, corrections, late lines", "Not billed before, and other"}[c]
 }
 
 // Waterfall leads from one month's net amount to the next one's:

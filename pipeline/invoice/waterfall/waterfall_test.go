@@ -110,7 +110,7 @@ func TestCauses(t *testing.T) {
 		"late line":                     {"", "09-05 new 25 x 9.6 = 240.00", "Credits, corrections, late lines 240.00"},
 		"correction":                    {"09-05 cycleCharge 25 x 9.6 = 240.00", "10-05 cycleCharge 25 x 9.6 = 240.00\n10-05 cycleCharge 25 x 9.6 = -240.00 reason=Correction", "Credits, corrections, late lines -240.00"},
 		"two cycles in one month":       {"09-01 new 10 x 30 = 150.00 eff=15\n09-16 renew 10 x 30 = 300.00", "10-16 renew 10 x 30 = 300.00", "Cycles due in one month only -150.00"},
-		"was not billed":                {"", "10-05 cycleCharge 25 x 9.6 = 240.00", "Other 240.00"},
+		"was not billed":                {"", "10-05 cycleCharge 25 x 9.6 = 240.00", "Not billed before, and other 240.00"},
 		"free until now":                {"09-05 cycleCharge 5 x 0 = 0.00", "10-05 renew 5 x 10 = 50.00", "List prices 50.00"},
 	} {
 		var months [2][]*invoice.Line
