@@ -17,13 +17,17 @@ func fastFit(price, rate decimal.Decimal, quantity, subtotal int64, digits int) 
 	if pScale < digits { // 59 is 59.00
 		p, pScale = p*powers[digits-pScale], digits
 	}
+	rounded := pScale >= someDecimals
+	if rounded && pScale < priceDecimals {
+		p, pScale = p*powers[priceDecimals-pScale], priceDecimals
+	}
 	shift := pScale + rScale - digits
-	if p >= 1<<62 || shift >= len(powers) {
+	if pScale > priceDecimals || p >= 1<<62 || shift >= len(powers) {
 		return fit{}, false
 	}
 	// Twice the price, so that half a last decimal is one.
 	low, high := 2*p, 2*p
-	if pScale >= priceDecimals {
+	if rounded {
 		low, high = 2*p-min(1, 2*p), 2*p+1
 	}
 	want, q := uint64(subtotal), uint64(quantity)

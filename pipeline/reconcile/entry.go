@@ -117,7 +117,7 @@ type key struct {
 	sign                                                       int8
 	start, end, order                                          pricing.Date
 	month                                                      pricing.Month
-	subtotal, tax                                              int64
+	subtotal, tax, total                                       int64
 }
 
 // part is something that a key is made of.
@@ -178,7 +178,7 @@ func (e *entry) key(parts part) (k key, ok bool) {
 		k.month = e.month
 	}
 	if parts&byAmount != 0 {
-		k.subtotal, k.tax = e.line.Subtotal, e.line.TaxTotal
+		k.subtotal, k.tax, k.total = e.line.Subtotal, e.line.TaxTotal, e.line.Total
 	}
 	return k, true
 }

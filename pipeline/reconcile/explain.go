@@ -259,7 +259,8 @@ func (w *walk) subtotals() error {
 	}
 	ours, ok := w.readOurs(o)
 	if !ok {
-		return w.opaque(ours)
+		w.opaque(ours)
+		return nil
 	}
 	theirs, solved, err := w.solve(ours, o, b)
 	if err != nil {
@@ -309,8 +310,7 @@ func (w *walk) subtotals() error {
 	}
 	if at.formula != theirs.formula && w.at.Subtotal != target {
 		at.formula = theirs.formula
-		w.to(Rounding, at.amount(target), "theirs: "+theirs.formula.String()+"; ours: "+ours.formula.String(),
-			Evidence{Ours: string(ours.formula), Theirs: string(theirs.formula), Policy: string(theirs.formula)})
+		w.rounding(ours.formula, theirs.formula, at.amount(target))
 	}
 	rest := target - w.at.Subtotal
 	switch {
@@ -337,49 +337,58 @@ func (w *walk) into(subtotal int64) {
 	last.Explanation = why
 }
 
-// opaque explains a line whose amount follows from no price and days of ours:
-// of usage and the like, by what their own columns give.
-func (w *walk) opaque(ours factors) error {
+// opaque explains a line whose effective price is made of no price and days of
+// ours, such as usage, by what the columns of the two sides give.
+func (w *walk) opaque(ours factors) {
 	o, b := w.o, w.b
 	target := b.sum.Subtotal
-	if len(o.entries) == 1 && len(b.entries) == 1 {
-		mine := factors{quantity: o.quantity, unit: o.effective(), share: rat1, days: rat1, rate: ours.rate, sign: o.sign, digits: ours.digits}
-		theirs := mine
-		theirs.quantity, theirs.unit, theirs.sign = b.quantity, b.effective(), b.sign
-		if lacks := w.lacks(b); lacks.Has(FieldEffectiveUnitPrice) {
-			theirs.unit = mine.unit
-		} else if !lacks.Has(FieldExchangeRate) && !b.lead.line.ExchangeRate.IsZero() {
-			theirs.rate = b.lead.line.ExchangeRate.Rat()
+	at := factors{quantity: o.quantity, unit: o.effective(), share: rat1, days: rat1, rate: ours.rate, sign: o.sign, digits: ours.digits}
+	theirs := at
+	theirs.quantity, theirs.unit, theirs.sign = b.quantity, b.effective(), b.sign
+	if lacks := w.lacks(b); lacks.Has(FieldEffectiveUnitPrice) {
+		theirs.unit = at.unit
+	} else if !lacks.Has(FieldExchangeRate) && !b.lead.line.ExchangeRate.IsZero() {
+		theirs.rate = b.lead.line.ExchangeRate.Rat()
+	}
+	single := len(o.entries) == 1 && len(b.entries) == 1
+	if single && at.settle(formulas, o.sum.Subtotal) && theirs.settle(append([]formula{at.formula}, formulas...), target) {
+		if at.quantity.Cmp(theirs.quantity) != 0 || at.sign != theirs.sign {
+			at.quantity, at.sign = theirs.quantity, theirs.sign
+			w.to(Quantity, at.amount(target), w.quantityText(theirs.quantity), w.quantityEvidence(theirs.quantity))
 		}
-		for _, mine.formula = range []formula{perUsage, perLine, perUnit, nearestLine, nearestUnit} {
-			theirs.formula = mine.formula
-			if !mine.gives(o.sum.Subtotal) || !theirs.gives(target) {
-				continue
-			}
-			at := mine
-			if at.quantity.Cmp(theirs.quantity) != 0 {
-				at.quantity = theirs.quantity
-				w.to(Quantity, at.amount(target), w.quantityText(theirs.quantity), w.quantityEvidence(theirs.quantity))
-			}
-			if !at.unit.touches(theirs.unit) {
-				at.unit = theirs.unit
-				w.to(Price, at.amount(target), fmt.Sprintf("their price is %s, ours %s", b.price, o.price), Evidence{Ours: o.price.String(), Theirs: b.price.String()})
-			}
-			if at.rate.Cmp(theirs.rate) != 0 {
-				at.rate = theirs.rate
-				why, _, _ := w.rateText(mine.rate, theirs.rate)
-				w.to(Rate, at.amount(target), why, Evidence{Ours: text(mine.rate), Theirs: text(theirs.rate), Rate: asDecimal(theirs.rate)})
-			}
-			if w.at.Subtotal != target && len(w.differences) > 0 {
-				w.into(target)
-			}
-			break
+		if !at.unit.touches(theirs.unit) {
+			at.unit = theirs.unit
+			w.to(Price, at.amount(target), fmt.Sprintf("their effective price is %s, ours %s", b.price, o.price), Evidence{Ours: o.price.String(), Theirs: b.price.String()})
+		}
+		if from := at.rate; from.Cmp(theirs.rate) != 0 {
+			at.rate = theirs.rate
+			why, _, _ := w.rateText(from, theirs.rate)
+			w.to(Rate, at.amount(target), why, Evidence{Ours: text(from), Theirs: text(theirs.rate), Rate: asDecimal(theirs.rate)})
+		}
+		if at.formula != theirs.formula {
+			w.rounding(at.formula, theirs.formula, target)
+		}
+		if w.at.Subtotal != target && len(w.differences) > 0 {
+			w.into(target)
 		}
 	}
 	if w.at.Subtotal != target {
-		w.to(Unknown, target, "the amount was rated elsewhere: nothing here computes it", Evidence{Ours: w.money(o.sum.Subtotal), Theirs: w.money(target)})
+		w.to(Unknown, target, "nothing here computes the amount: it was rated elsewhere", Evidence{Ours: w.money(o.sum.Subtotal), Theirs: w.money(target)})
 	}
-	return nil
+}
+
+// settle takes the first formula that gives the amount.
+func (f *factors) settle(formulas []formula, amount int64) bool {
+	for _, f.formula = range formulas {
+		if f.gives(amount) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *walk) rounding(ours, theirs formula, target int64) {
+	w.to(Rounding, target, "theirs: "+theirs.String()+"; ours: "+ours.String(), Evidence{Ours: string(ours), Theirs: string(theirs), Policy: string(theirs)})
 }
 
 // ourTaxRate is the invoice's, or what the line's own tax shows. ok is false

@@ -96,8 +96,8 @@ func (m *matcher) run() {
 	m.copies()
 	m.partialCopies()
 	m.pairs(StepProduct, (sameMonth|byKind|byProduct|sameDates|byQuantity)&^bySubscription, m.within)
-	m.pairs(StepCurrency, (sameMonth|byKind|sameDates|byQuantity)&^byCurrency, nil)
-	m.pairs(StepCurrency, (sameMonth|byKind|sameDates)&^byCurrency, nil)
+	m.pairs(StepCurrency, (sameMonth|byKind|sameDates|byQuantity)&^byCurrency, inTwo)
+	m.pairs(StepCurrency, (sameMonth|byKind|sameDates)&^byCurrency, inTwo)
 	m.rest()
 }
 
@@ -238,11 +238,17 @@ func likeness(o, b *entry) int {
 	return n
 }
 
-// alike keeps credits and usage, which follow from no price and days, from
-// being taken for one another: their amount must be the same.
+// alike keeps what follows from no price and days from being taken for one
+// another: credits must be of the same amount, usage of that or of the same dates.
 func alike(o, b *entry) bool {
-	return o.rated && b.rated || o.line.Subtotal == b.line.Subtotal
+	if o.rated && b.rated || o.line.Subtotal == b.line.Subtotal {
+		return true
+	}
+	return !o.credit() && !b.credit() && o.line.ChargeStart == b.line.ChargeStart && o.line.ChargeEnd == b.line.ChargeEnd
 }
+
+// inTwo allows lines of two currencies.
+func inTwo(o, b *entry) bool { return o.line.Currency != b.line.Currency }
 
 // within allows lines of a month to differ. In a neighbouring month that one
 // side has a few lines of only, they may be this month's: they wait.
@@ -306,9 +312,9 @@ func (m *matcher) sweep() {
 // copies finds lines that say what a matched line of their own side says.
 func (m *matcher) copies() {
 	const same = sameMonth | byKind | byProduct | sameDates | byOrder | byQuantity | byAmount
-	charge := func(e *entry) bool { return !e.credit() } // two credits are two
-	m.repeated(m.ours, m.freeOurs, same, charge)
-	m.repeated(m.theirs, m.freeTheirs, same, charge)
+	noCredit := func(e *entry) bool { return !e.credit() } // two credits are two
+	m.repeated(m.ours, m.freeOurs, same, noCredit)
+	m.repeated(m.theirs, m.freeTheirs, same, noCredit)
 	m.sweep()
 }
 

@@ -122,7 +122,7 @@ func unitPrice(price decimal.Decimal) span {
 	}
 	for _, parts := range []int64{12, 36, 3} {
 		n := decimal.NewFromInt(parts)
-		term := price.Abs().Mul(n).Round(priceDecimals / 2)
+		term := price.Abs().Mul(n).Round(someDecimals - 1)
 		exact := new(big.Rat).Quo(term.Rat(), n.Rat())
 		if s.touches(exactly(exact)) {
 			return exactly(exact)

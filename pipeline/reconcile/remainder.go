@@ -74,16 +74,16 @@ func (x *explainer) has(e *entry, month pricing.Month) bool {
 	if x.charges == nil {
 		x.charges = make(map[key]*entry)
 		for i := range x.theirs {
-			k, _ := x.theirs[i].key(charge)
+			k, _ := x.theirs[i].key(sameCharge)
 			x.charges[k] = &x.theirs[i]
 		}
 	}
-	k, _ := e.key(charge)
+	k, _ := e.key(sameCharge)
 	k.month = month
 	return x.charges[k] != nil
 }
 
-const charge = sameMonth | byKind | byProduct | sameDates | byQuantity
+const sameCharge = sameMonth | byKind | byProduct | sameDates | byQuantity
 
 // takesBack returns a line of theirs of another month that a line of theirs
 // reverses.
@@ -95,7 +95,7 @@ func (x *explainer) takesBack(e *entry) *entry {
 	mirror.sign = -e.sign
 	for _, by := range []pricing.Month{-1, 1} {
 		if x.has(&mirror, e.month+by) {
-			k, _ := mirror.key(charge)
+			k, _ := mirror.key(sameCharge)
 			k.month = e.month + by
 			if other := x.charges[k]; other.line.Subtotal == -e.line.Subtotal {
 				return other

@@ -337,7 +337,7 @@ func (c *choices) byPrice(ours factors, b *bill) (solution, bool) {
 // decimals: four at least, the last of them rounded.
 func coarse(b *bill) span {
 	decimals := -int(b.price.Exponent())
-	if decimals < 4 || decimals >= priceDecimals {
+	if decimals < 4 || decimals >= someDecimals+2 {
 		return b.effective()
 	}
 	return around(b.price.Rat(), halfUnit(decimals))

@@ -6,9 +6,13 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// priceDecimals is how many decimals a printed price has at most; one with
-// fewer is taken as exact.
-const priceDecimals = 10
+// priceDecimals is how many decimals a printed price has at most. One with few
+// is exact; from someDecimals on it may be a fraction that was rounded, even
+// where its last zeros are not printed.
+const (
+	priceDecimals = 10
+	someDecimals  = 6
+)
 
 // span is what a price can have been, given that it was printed with a number
 // of decimals: from low to high, neither negative.
@@ -17,11 +21,10 @@ type span struct{ low, high *big.Rat }
 // exactly is a span of one value.
 func exactly(value *big.Rat) span { return span{value, value} }
 
-// printed is what a printed price stands for: exact up to the tenth decimal,
-// where it may have been rounded.
+// printed is what a printed price stands for.
 func printed(price decimal.Decimal) span {
 	exact := price.Abs().Rat()
-	if price.Exponent() > -priceDecimals {
+	if price.Exponent() > -someDecimals {
 		return exactly(exact)
 	}
 	return around(exact, halfUnit(priceDecimals))
@@ -93,24 +96,28 @@ type units struct {
 	each      *big.Rat
 }
 
-// mostUnits bounds the amounts that are looked at. A price of ten decimals
-// leaves one or two.
-const mostUnits = 100
-
 // nearest returns the possible amount that is nearest to the one wanted.
 func (u units) nearest(want int64) int64 {
-	best := u.amount(u.low)
-	n := new(big.Int).Set(u.low)
-	for range mostUnits {
-		if best == want || n.Cmp(u.high) >= 0 {
-			break
-		}
-		n.Add(n, big.NewInt(1))
-		if a := u.amount(n); abs(a-want) < abs(best-want) {
-			best = a
-		}
+	if u.each.Sign() <= 0 {
+		return 0
+	}
+	at := new(big.Rat).Quo(big.NewRat(want, 1), u.each)
+	n := new(big.Int).Quo(at.Num(), at.Denom())
+	best := u.amount(u.within(n))
+	if next := u.amount(u.within(n.Add(n, big.NewInt(1)))); abs(next-want) < abs(best-want) {
+		return next
 	}
 	return best
+}
+
+func (u units) within(n *big.Int) *big.Int {
+	switch {
+	case n.Cmp(u.low) < 0:
+		return u.low
+	case n.Cmp(u.high) > 0:
+		return u.high
+	}
+	return n
 }
 
 func (u units) amount(n *big.Int) int64 {
