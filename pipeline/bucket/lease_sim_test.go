@@ -50,6 +50,7 @@ type world struct {
 	late  sync.WaitGroup // requests that nobody waits for any more
 
 	mu       sync.Mutex
+	claims   int
 	dead     map[string]bool
 	holders  []*simRun // in the order of taking
 	problems []string
@@ -99,8 +100,8 @@ func (w *world) leases(store rawStore, process, machine string) leases {
 		self: func(Claim) Holder {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.seed++
-			return Holder{ID: fmt.Sprint(process, " ", w.seed), Run: process, Host: machine, PID: 1}
+			w.claims++
+			return Holder{ID: fmt.Sprint(process, " ", w.claims), Run: process, Host: machine, PID: 1}
 		},
 		gone: func(h Holder) bool {
 			w.mu.Lock()
