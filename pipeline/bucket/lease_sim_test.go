@@ -76,7 +76,7 @@ func (w *world) live(t *testing.T) {
 	// Afterwards the world is quiet. Strays of the dead may take a TTL each.
 	begun := time.Now()
 	held, err := w.leases(&link{rawStore: &w.store}, "last", "machine 0").lock(t.Context(), Claim{Name: "write"})
-	if took := time.Since(begun); err != nil || took > DefaultTTL+2*longestPause {
+	if took := time.Since(begun); err != nil || took > DefaultTTL+2*longestWait {
 		w.problem("in the end the lock is taken after %s: %v", took, err)
 		return
 	}

@@ -10,8 +10,8 @@ import (
 // A watcher looks often at first, since most holders show themselves or finish
 // soon, and then a few times in a TTL.
 const (
-	firstPause   = 50 * time.Millisecond
-	longestPause = time.Second
+	firstWait   = 50 * time.Millisecond
+	longestWait = time.Second
 )
 
 // take returns when the lease is ours, or with a LockedError when somebody else
@@ -117,8 +117,8 @@ type watching struct {
 }
 
 func newWatching(claim Claim) watching {
-	most := min(longestPause, claim.TTL/beats)
-	return watching{since: claim.Now(), pause: min(firstPause, most), most: most}
+	most := min(longestWait, claim.TTL/beats)
+	return watching{since: claim.Now(), pause: min(firstWait, most), most: most}
 }
 
 func (w *watching) wait(ctx context.Context) error {

@@ -273,7 +273,7 @@ func TestLeaseOfTheLivingIsNotTaken(t *testing.T) {
 		if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "close 2026-10, process 101 on first-host, since 2000-01-01") {
 			t.Errorf("lock = %v, want ErrLocked with the holder", err)
 		}
-		if took := time.Since(begun); took > DefaultTTL/beats+longestPause {
+		if took := time.Since(begun); took > DefaultTTL/beats+longestWait {
 			t.Errorf("it took %s to see that the holder lives", took)
 		}
 		if want := []string{"close 2026-10 101 15s"}; !slices.Equal(told, want) {
@@ -289,7 +289,7 @@ func TestLeaseIsTakenAsSoonAsItIsReleased(t *testing.T) {
 	inBubble(t, func(t *testing.T, store *fakeStore, one, two *process) {
 		held := one.lock()
 		time.AfterFunc(2*time.Second, func() { one.unlock(held) })
-		next := lockAfter(t, two, 2*time.Second, 2*time.Second+longestPause)
+		next := lockAfter(t, two, 2*time.Second, 2*time.Second+longestWait)
 		wantHeld(t, next)
 		two.unlock(next)
 		wantLeft(t, store)
@@ -302,7 +302,7 @@ func TestLeaseOfTheDeadIsTakenAfterItsTTL(t *testing.T) {
 		time.Sleep(DefaultTTL - time.Second)
 		one.kill(held)
 		wantLeft(t, store, "00000004.json")
-		next := lockAfter(t, two, DefaultTTL, DefaultTTL+longestPause)
+		next := lockAfter(t, two, DefaultTTL, DefaultTTL+longestWait)
 		wantLeft(t, store, "00000005.json")
 		wantHeld(t, next)
 		two.unlock(next)
@@ -502,7 +502,7 @@ func TestForeignObjects(t *testing.T) {
 		for name, data := range map[string]string{"00000007.json": "{", "readme.txt": "?", "7.json": "{}"} {
 			store.objects[leaseFolder+"write/"+name] = data
 		}
-		held := lockAfter(t, one, DefaultTTL, DefaultTTL+longestPause)
+		held := lockAfter(t, one, DefaultTTL, DefaultTTL+longestWait)
 		wantLeft(t, store, "00000008.json", "7.json", "readme.txt")
 		one.unlock(held)
 		wantLeft(t, store, "7.json", "readme.txt")
