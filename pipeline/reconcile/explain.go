@@ -477,18 +477,12 @@ func (w *walk) money(units int64) string {
 }
 
 func (w *walk) quantityText(theirs *big.Rat) string {
-	why := fmt.Sprintf("they billed %s, we %s", text(theirs), text(w.o.quantity))
-	if r := w.anyRefusal(w.o.lead); r != nil {
-		why += "; we refused a change of the subscription: " + string(r.Code)
-	}
-	return why
+	return fmt.Sprintf("they billed %s, we %s", text(theirs), text(w.o.quantity)) + w.refusedBefore(w.o.lead, new(Evidence))
 }
 
 func (w *walk) quantityEvidence(theirs *big.Rat) Evidence {
 	e := Evidence{Ours: text(w.o.quantity), Theirs: text(theirs)}
-	if r := w.anyRefusal(w.o.lead); r != nil {
-		e.Code, e.EventID = r.Code, r.EventID
-	}
+	w.refusedBefore(w.o.lead, &e)
 	return e
 }
 

@@ -74,12 +74,12 @@ func (m *matcher) run() {
 	m.sums(byTheNet)
 	m.pairs(StepDates, sameMonth|byKind|byQuantity, redated)
 	m.pairs(StepNeighbour, sameLife|byKind|sameDates|byQuantity, m.monthApart)
-	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthShifted)
 	m.copies()
 	m.pairs(StepReference, sameMonth|byKind|byReference, m.within)
 	m.copies()
 	m.sums(byTheNearest)
 	m.pairs(StepQuantity, sameMonth|byKind|sameDates, m.within)
+	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthShifted)
 	m.copies()
 	m.pairs(StepNeighbour, sameLife|byKind|sameDates, m.monthApart)
 	m.pairs(StepNeighbour, sameLife|byKind|byReference, m.monthApart)
@@ -309,13 +309,28 @@ func (m *matcher) sweep() {
 	m.freeTheirs = slices.DeleteFunc(m.freeTheirs, used)
 }
 
-// copies finds lines that say what a matched line of their own side says.
+// copies finds lines that say what a matched line of their own side says. One
+// that may be a line of the other side, moved by a month, is left for that.
 func (m *matcher) copies() {
 	const same = sameMonth | byKind | byProduct | sameDates | byOrder | byQuantity | byAmount
-	noCredit := func(e *entry) bool { return !e.credit() } // two credits are two
-	m.repeated(m.ours, m.freeOurs, same, noCredit)
-	m.repeated(m.theirs, m.freeTheirs, same, noCredit)
+	m.repeated(m.ours, m.freeOurs, same, func(o *entry) bool {
+		return !o.credit() && !slices.ContainsFunc(m.freeTheirs, func(b *entry) bool { return m.moved(o, b) })
+	})
+	m.repeated(m.theirs, m.freeTheirs, same, func(b *entry) bool {
+		return !b.credit() && !slices.ContainsFunc(m.freeOurs, func(o *entry) bool { return m.moved(o, b) })
+	})
 	m.sweep()
+}
+
+// moved reports whether two lines are the same but for a month.
+func (m *matcher) moved(o, b *entry) bool {
+	const same = sameLife | byKind | byQuantity
+	if o.used || b.used || o.month == b.month || o.subscription != b.subscription || !m.monthShifted(o, b) {
+		return false
+	}
+	mine, _ := o.key(same)
+	theirs, _ := b.key(same)
+	return mine == theirs
 }
 
 // partialCopies finds second lines of something that is billed once: a cycle

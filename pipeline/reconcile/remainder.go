@@ -47,6 +47,7 @@ func (x *explainer) missingThere(e *entry, amount Amount) Difference {
 		d.Cause, d.Explanation = Credit, "our credit of "+l.OrderDate.String()+" is not in their files"
 		return d
 	}
+	d.Explanation += x.refusedBefore(e, &d.Evidence)
 	late := l.OrderDate != pricing.NoDate && l.OrderDate.Month() < e.month
 	if !late {
 		return d
@@ -128,8 +129,19 @@ func (x *explainer) missingHere(e *entry, amount Amount) Difference {
 	}
 	d.Evidence.Change = x.change(e)
 	d.Evidence.Date = e.line.OrderDate
-	d.Explanation = "we have nothing like it; it would take " + d.Evidence.Change
+	d.Explanation = "we have nothing like it; it would take " + d.Evidence.Change + x.refusedBefore(e, &d.Evidence)
 	return d
+}
+
+// refusedBefore adds a refused change of the subscription that may be behind a
+// difference.
+func (x *explainer) refusedBefore(e *entry, evidence *Evidence) string {
+	r := x.anyRefusal(e)
+	if r == nil {
+		return ""
+	}
+	evidence.Code, evidence.EventID = r.Code, r.EventID
+	return "; we refused a change of the subscription: " + string(r.Code)
 }
 
 // change says what would have to come in for us to bill a line of theirs.
@@ -221,11 +233,11 @@ func (x *explainer) refusal(e *entry) *Refusal {
 	return best
 }
 
-// anyRefusal returns a refused change of the subscription that may be why the
-// quantities differ.
+// anyRefusal returns the first refused change of the subscription up to the
+// line: what follows from it differs too.
 func (x *explainer) anyRefusal(e *entry) *Refusal {
 	for _, r := range x.refusals[e.subscription] {
-		if r.Month <= e.month {
+		if r.Month <= e.month && (r.Date == pricing.NoDate || e.line.OrderDate == pricing.NoDate || r.Date <= e.line.OrderDate) {
 			return r
 		}
 	}
