@@ -8,5 +8,5 @@ import "embed"
 // program that writes them.
 //
 //go:embed demo/partners.csv demo/customers.csv demo/fxrates.csv demo/promotions.json demo/offermatrix.csv
-//go:embed demo/prices demo/changes demo/charges demo/bad demo/late
+//go:embed demo/prices demo/changes demo/charges demo/bad demo/late demo/microsoft
 var Demo embed.FS

@@ -22,7 +22,7 @@ type demoFolder string
 // demoMark says that a folder is a demo's.
 const demoMark = "calends-demo.txt"
 
-const demoMarkText = "Made by: calends demo\n\ninputs        what came in\ncalends-data  the bucket\nexport        the months' files\n\n" +
+const demoMarkText = "Made by: calends demo\n\ninputs        what came in\ncalends-data  the bucket\nexport        the months' files\nreconcile     March beside Microsoft's\n\n" +
 	"Running the demo again on this folder finishes it. It can be removed at any time.\n"
 
 func (f demoFolder) inputs() string { return filepath.Join(string(f), "inputs") }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/calends/calends/jobs"
+	"github.com/calends/calends/pipeline/reconcile"
 )
 
 // writeDemo tells what the demo made and where it lies.
@@ -28,6 +29,8 @@ func writeDemo(w io.Writer, r demoResult) {
 	writeHeld(w, r.Held)
 	fmt.Fprintf(w, "\nIN APRIL, FOR CLOSED MONTHS\n\n")
 	writeLate(w, r.Late)
+	fmt.Fprint(w, "\nMICROSOFT'S MARCH, THEIRS - OURS\n\n")
+	writeDemoReconcile(w, r.Reconcile)
 	fmt.Fprintf(w, "\nVERIFIED\n\n  %s and %s hashed; %s in %s add up as CSV, Parquet, workbook, JSON and manifest;\n  %s computed again, the same\n",
 		plural(r.Verify.Inputs, "input"), plural(r.Verify.Objects, "object"), plural(r.Verify.Lines, "line"), plural(r.Verify.Invoices, "invoice"),
 		strings.Join(proved(r.Months), ", "))
@@ -107,6 +110,26 @@ func writeCodes(w io.Writer, months []jobs.BillResult) {
 	}
 }
 
+// writeDemoReconcile lists what differs, and what it comes to.
+func writeDemoReconcile(w io.Writer, r jobs.ReconcileResult) {
+	t := newTable("CAUSE", ">AMOUNT", "", "CUSTOMER", "WHY")
+	for _, d := range r.Largest {
+		t.add(d.Cause, d.Total, d.Currency, shorten(d.CustomerName, 22), shorten(d.Explanation, 80))
+	}
+	t.write(w, "  ")
+	for _, s := range r.Sides {
+		fmt.Fprintf(w, "  %s - %s = %s %s\n", s.Theirs, s.Ours, s.Difference, s.Currency)
+	}
+	for _, c := range r.Causes {
+		switch {
+		case c.Cause == string(reconcile.Unknown):
+			fmt.Fprintf(w, "  without a known cause: %s %s\n", c.Total, c.Currency)
+		case c.Cause == string(reconcile.Rounding):
+			fmt.Fprintf(w, "  within what rounding explains: %s %s\n", c.Total, c.Currency)
+		}
+	}
+}
+
 // shorten cuts a text for a table.
 func shorten(s string, most int) string {
 	runes := []rune(s)
@@ -143,6 +166,7 @@ func writeWhere(w io.Writer, r demoResult) {
 	fmt.Fprint(w, "\nWHERE IT LIES\n\n")
 	fmt.Fprintf(w, "  %s/inputs        what came in\n", r.Folder)
 	fmt.Fprintf(w, "  %s/calends-data  the bucket: all inputs, every revision of every month\n", r.Folder)
+	fmt.Fprintf(w, "  %s/reconcile     March beside Microsoft's, each difference with its cause\n", r.Folder)
 	fmt.Fprintf(w, "  %s/export        each month in a plain folder; open for example\n", r.Folder)
 	for _, f := range r.Exports[len(r.Exports)-1].Files {
 		if strings.HasSuffix(f.Path, ".xlsx") {

@@ -49,7 +49,7 @@ func run(dir, readme string) error {
 		return err
 	}
 	// What an earlier version wrote must not stay behind.
-	for _, name := range []string{"prices", "changes", "charges", "bad", "late"} {
+	for _, name := range []string{"prices", "changes", "charges", "bad", "late", "microsoft"} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return err
 		}
@@ -129,6 +129,11 @@ func world() (map[string][]byte, error) {
 	for name, content := range broken() {
 		files["bad/"+name] = content
 	}
+	billed, err := microsoft(files)
+	if err != nil {
+		return nil, fmt.Errorf("microsoft: %w", err)
+	}
+	maps.Copy(files, billed)
 	return files, nil
 }
 
