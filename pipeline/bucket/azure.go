@@ -92,8 +92,8 @@ func azureOptions(o Options) *container.ClientOptions {
 		Transport: newHTTPClient(http.DefaultTransport.(*http.Transport).Clone(), o.timeout()),
 		Retry: policy.RetryOptions{
 			MaxRetries:    attempts - 1,
-			RetryDelay:    longestGap / 8,
-			MaxRetryDelay: longestGap,
+			RetryDelay:    longestGap(o.timeout()) / 8,
+			MaxRetryDelay: longestGap(o.timeout()),
 			ShouldRetry:   azureRetries,
 		},
 		PerCallPolicies: []policy.Policy{countSilences{}},
@@ -107,8 +107,7 @@ func azureRetries(response *http.Response, err error) bool {
 		return !silence.last
 	}
 	if err != nil {
-		var missing *credentialsError
-		return !errors.As(err, &missing)
+		return !hopeless(err)
 	}
 	switch response.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,

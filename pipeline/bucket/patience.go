@@ -18,9 +18,9 @@ const (
 	// The second time is for connections that died unnoticed.
 	silentAttempts = 2
 	// attempts is how often a request is sent to a store that answers with a failure
-	// of its own, with pauses in between that add up to a few seconds.
-	attempts   = 5
-	longestGap = 3 * time.Second
+	// of its own, with pauses in between. The longest pause is a tenth of the timeout,
+	// so that all of them together stay well within it.
+	attempts = 5
 	// idleConnections are kept for the next request.
 	idleConnections = 64
 )
@@ -130,6 +130,9 @@ func (r *receiving) Close() error {
 	r.watch.end()
 	return r.ReadCloser.Close()
 }
+
+// longestGap is the longest pause between two attempts.
+func longestGap(timeout time.Duration) time.Duration { return timeout / 10 }
 
 // newHTTPClient is what all requests to a store go through. A silent request may
 // be sent again, and both attempts together take the timeout.

@@ -70,7 +70,7 @@ func newS3Client(o Options) (client *s3.Client, endpoint string, err error) {
 			s.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 			s.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		}
-		s.Retryer = newRetryer()
+		s.Retryer = newRetryer(o.timeout())
 		s.DisableLogOutputChecksumValidationSkipped = true
 		endpoint = aws.ToString(s.BaseEndpoint)
 	})
@@ -86,14 +86,19 @@ func newS3Client(o Options) (client *s3.Client, endpoint string, err error) {
 // retryer is the SDK's, but it does not wait for a silent store again and again.
 type retryer struct{ aws.RetryerV2 }
 
-func newRetryer() aws.Retryer {
+func newRetryer(timeout time.Duration) aws.Retryer {
 	return retryer{retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
-		o.MaxBackoff = longestGap
+		o.MaxBackoff = longestGap(timeout)
 		// The SDK's own budget is shared by all requests, so that one would be refused
 		// for the failures of others.
 		o.RateLimiter = ratelimit.None
 	})}
+}
+
+// IsErrorRetryable is the SDK's but for what cannot become better.
+func (r retryer) IsErrorRetryable(err error) bool {
+	return !hopeless(err) && r.RetryerV2.IsErrorRetryable(err)
 }
 
 // RetryDelay is how long to wait after the attempt of that number.

@@ -3,7 +3,6 @@ package bucket
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -95,7 +94,6 @@ func (t troubles) network(err error) (what, todo string) {
 		dial        *net.OpError
 		record      tls.RecordHeaderError
 		certificate *tls.CertificateVerificationError
-		authority   x509.UnknownAuthorityError
 	)
 	switch {
 	case errors.As(err, &missing):
@@ -111,12 +109,29 @@ func (t troubles) network(err error) (what, todo string) {
 			at = dial.Addr.String()
 		}
 		return "nothing answers at " + at + ": connection refused", "check the endpoint, and whether the store is running"
-	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	case errors.As(err, &record), speaksNoTLS(err):
 		return "the endpoint " + t.endpoint + " does not speak TLS", "write http:// if that is intended"
-	case errors.As(err, &certificate), errors.As(err, &authority):
+	case errors.As(err, &certificate):
 		return "the certificate of " + t.endpoint + " is not trusted: " + oneLine(innermost(err)), "install its authority on this machine, or name it with SSL_CERT_FILE"
 	}
 	return "the store cannot be reached: " + oneLine(innermost(err)), "check the endpoint " + t.endpoint + " and the network, then run again"
+}
+
+// speaksNoTLS recognises an answer in plain text, which net/http knows by its text.
+func speaksNoTLS(err error) bool {
+	return strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+}
+
+// hopeless says that trying again at once would go wrong in the same way.
+func hopeless(err error) bool {
+	var (
+		missing     *credentialsError
+		name        *net.DNSError
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+	)
+	return errors.As(err, &missing) || errors.As(err, &certificate) || errors.As(err, &record) || speaksNoTLS(err) ||
+		errors.As(err, &name) && name.IsNotFound
 }
 
 // answer explains a refusal.
@@ -125,6 +140,8 @@ func (t troubles) answer(a answer) (what, todo string) {
 	switch {
 	case a.code == "RequestTimeTooSkewed", a.denied() && a.skew(t.now()).Abs() > maxSkew:
 		return t.skewed(a)
+	case noSpaceCodes[a.code] || a.status == http.StatusInsufficientStorage:
+		return "no space is left in the store: " + said, "make room or raise the quota, then run again; nothing half-written is visible"
 	case missingBucketCodes[a.code]:
 		return fmt.Sprintf("there is no %s %q at %s: %s", t.words.bucket, t.name, t.endpoint, said), "create it, or correct the address"
 	case credentialCodes[a.code] || a.status == http.StatusUnauthorized:
@@ -135,8 +152,6 @@ func (t troubles) answer(a answer) (what, todo string) {
 		return "the bucket is not here: " + said, "check region and endpoint; this was asked of " + t.endpoint
 	case a.denied():
 		return "permission denied: " + said, "let the credentials have " + t.words.permissions
-	case noSpaceCodes[a.code] || a.status == http.StatusInsufficientStorage:
-		return "no space is left in the store: " + said, "make room or raise the quota, then run again; nothing half-written is visible"
 	case a.status == http.StatusNotImplemented || a.code == "NotImplemented":
 		return "the store cannot do what is needed: " + said, "choose one that can create objects on the condition that they are absent (If-None-Match)"
 	case a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable:
