@@ -19,13 +19,16 @@ TESTDATA := ./testdata ./testdata/cases ./testdata/demo/generate
 SEEDS   ?= 1000-1100
 SAMPLES ?= $(CURDIR)/bin/samples
 
-.PHONY: help build demo test twin second-readers race fmt fmt-check vet lint fuzz cover ci
+.PHONY: help store-server build demo test twin second-readers race fmt fmt-check vet lint fuzz cover ci
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/calends
 	go build -trimpath -o bin/calends ./cmd/calends
+
+store-server: ## Install the S3 server that some tests want, and are skipped without
+	go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 demo: ## Run the whole month on the demo company
 	go run ./cmd/calends demo
