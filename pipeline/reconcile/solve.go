@@ -95,7 +95,6 @@ func (x *explainer) choices(ours factors, o, b *bill) (*choices, error) {
 	}
 	c.quantities = addOption(c.quantities, ours.quantity, unapplied)
 
-	c.rates = nil
 	if !lacks.Has(FieldExchangeRate) && !line.ExchangeRate.IsZero() {
 		c.rates = addOption(c.rates, line.ExchangeRate.Rat(), stated)
 	}
@@ -106,13 +105,12 @@ func (x *explainer) choices(ours factors, o, b *bill) (*choices, error) {
 
 	for _, f := range append([]formula{ours.formula}, formulas...) {
 		if !slices.ContainsFunc(c.formulas, func(o option[formula]) bool { return o.value == f }) {
-			doubt := stated
-			switch {
-			case f == ours.formula:
-			case f == perUnit || f == perLine:
+			doubt := lost
+			if f == perUnit || f == perLine {
 				doubt = elsewhere
-			default:
-				doubt = lost
+			}
+			if f == ours.formula {
+				doubt = stated
 			}
 			c.formulas = append(c.formulas, option[formula]{value: f, doubt: doubt})
 		}

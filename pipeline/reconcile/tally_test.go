@@ -162,7 +162,10 @@ func TestGroups(t *testing.T) {
 			}
 		})
 	}
-	for range reconcile.Groups(march, ours("P/A", "P/B"), theirs("P/C")) {
+	for g, err := range reconcile.Groups(march, ours("P/A", "P/B"), theirs("P/C")) {
+		if err != nil || g.CustomerID != "A" {
+			t.Errorf("%v, %v", g, err)
+		}
 		break // and the streams end
 	}
 }

@@ -135,12 +135,15 @@ func (w *writer) line(i int) int {
 		w.plant(kind, nil, our.Row)
 		return 1
 	case Moved:
+		also := w.also(&d)
 		d.month++
 		row := w.write(d)
 		w.plant(kind, []int64{row}, our.Row)
+		w.plants(also, row)
 		return 1
 	case Duplicated:
-		w.write(d)
+		also := w.also(&d)
+		w.plants(also, w.write(d))
 		w.plant(kind, []int64{w.write(d)})
 		return 1
 	case Partly:
@@ -168,16 +171,22 @@ func (w *writer) line(i int) int {
 			other := newDraft(w.ours[i+1].Line, our.Month)
 			if net := other.Quantity - d.Quantity; net != 0 && d.Credit && !other.Credit {
 				other.Quantity, other.Credit = max(net, -net), net < 0
-				w.plant(kind, []int64{w.write(other)}, our.Row, w.ours[i+1].Row)
+				also := w.also(&other)
+				row := w.write(other)
+				w.plant(kind, []int64{row}, our.Row, w.ours[i+1].Row)
+				w.plants(also, row)
 				return 2
 			}
 		}
 	case SplitUp:
 		if d.Quantity > 2 {
+			also := w.also(&d)
 			part := d
 			part.Quantity = 1 + int64(w.dice.below(int(d.Quantity-1)))
 			d.Quantity -= part.Quantity
-			w.plant(kind, []int64{w.write(part), w.write(d)}, our.Row)
+			row := w.write(part)
+			w.plant(kind, []int64{row, w.write(d)}, our.Row)
+			w.plants(also, row)
 			return 1
 		}
 	case Cut:
@@ -194,6 +203,25 @@ func (w *writer) line(i int) int {
 	}
 	w.write(d)
 	return 1
+}
+
+// also damages a factor of a line that is added, moved or regrouped as well,
+// now and then: one that all of its parts share.
+func (w *writer) also(d *draft) []Kind {
+	if w.options.Together < 2 || w.dice.below(3) != 0 {
+		return nil
+	}
+	shared := []Kind{Price, Rate, Lost}
+	if k := shared[w.dice.below(len(shared))]; slices.Contains(w.options.Kinds, k) && w.factor(d, k) {
+		return []Kind{k}
+	}
+	return nil
+}
+
+func (w *writer) plants(kinds []Kind, row int64) {
+	for _, k := range kinds {
+		w.plant(k, []int64{row})
+	}
 }
 
 // factors damages one to Together factors of a line, and now and then moves it
