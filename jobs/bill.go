@@ -160,6 +160,10 @@ func (e Env) prove(ctx context.Context, at snapshot, known ledger.Month) (BillRe
 	}
 	result := c.result(known)
 	result.State = string(ledger.Closed)
+	if state := c.state.differs(known.Current.AtClose); state != "" {
+		result.Differences = append(result.Differences, Difference{Cause: state})
+		return result, nil
+	}
 	if prints.sum == known.Current.Fingerprint {
 		result.Proved = true
 		return result, nil
@@ -171,6 +175,20 @@ func (e Env) prove(ctx context.Context, at snapshot, known ledger.Month) (BillRe
 		result.Differences = append(result.Differences, Difference{Cause: "exceptions or headers differ, no line does"})
 	}
 	return result, nil
+}
+
+// differs says what of the state at a close is not as it comes out now; "" when
+// all is, or nothing was kept.
+func (s state) differs(kept *ledger.AtClose) string {
+	switch {
+	case kept == nil:
+		return ""
+	case !ledger.SameData(s.subscriptions, kept.Subscriptions):
+		return "where the subscriptions stood at the close differs"
+	case !ledger.SameData(s.customers, kept.Customers):
+		return "what the close kept of customers differs"
+	}
+	return ""
 }
 
 // Difference totals what one cause changes for one partner.

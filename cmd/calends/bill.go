@@ -12,6 +12,8 @@ import (
 type billCmd struct {
 	Months []monthArg `arg:"" name:"month" help:"Months to bill, in this order, such as 2026-10."`
 	DryRun bool       `help:"Write nothing; print what would change against the last draft."`
+
+	WholeHistory bool `help:"Compute from all that ever came in, not from the state at the last close: the same result, in more time."`
 }
 
 // Help tells more than one line.
@@ -32,6 +34,7 @@ func (c billCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	env.WholeHistory = c.WholeHistory
 	return a.eachMonth(c.Months, func(m monthArg) (jobs.BillResult, error) { return env.Bill(ctx, m.Month, c.DryRun) })
 }
 

@@ -91,19 +91,21 @@ func inputKey(number int64) string { return fmt.Sprintf("%s%08d.json", inputsPre
 // Inputs returns all inputs in the order of taking in. A listing may be behind what
 // is there, so the numbers after the last are asked for by their keys.
 func (l Ledger) Inputs(ctx context.Context) ([]Input, error) {
-	var inputs []Input
+	var keys []string
 	for info, err := range l.Bucket.List(ctx, inputsPrefix) {
 		if err != nil {
 			return nil, fmt.Errorf("list inputs: %w", err)
 		}
-		in, err := l.input(ctx, info.Key)
-		if err != nil {
-			return nil, err
+		keys = append(keys, info.Key)
+	}
+	inputs, err := readAll(ctx, l.Bucket, keys, func(key string, in Input) error { return checkLayout(key, in.Layout) })
+	if err != nil {
+		return nil, err
+	}
+	for i, in := range inputs {
+		if want := int64(i) + 1; in.Number != want || inputKey(want) != keys[i] {
+			return nil, fmt.Errorf("read %s: input %d where %d should stand: the ledger has a gap", keys[i], in.Number, want)
 		}
-		if want := int64(len(inputs)) + 1; in.Number != want || inputKey(want) != info.Key {
-			return nil, fmt.Errorf("read %s: input %d where %d should stand: the ledger has a gap", info.Key, in.Number, want)
-		}
-		inputs = append(inputs, in)
 	}
 	for {
 		in, err := l.input(ctx, inputKey(int64(len(inputs))+1))
@@ -207,6 +209,23 @@ func read[Row any](ctx context.Context, l Ledger, o Object, each func([]Row) err
 			return err
 		}
 	}
+}
+
+// atOnce is how many small objects are read at a time: a store far away answers
+// many questions as fast as one.
+const atOnce = 16
+
+// readAll reads small JSON objects, in the order of their keys. Of several
+// failures it returns the first in that order.
+func readAll[T any](ctx context.Context, b bucket.Bucket, keys []string, check func(string, T) error) ([]T, error) {
+	var values []T
+	for _, f := range readRecords(ctx, b, atOnce, keys, check) {
+		if f.Err != nil {
+			return nil, f.Err
+		}
+		values = append(values, f.Value)
+	}
+	return values, nil
 }
 
 func readJSON(ctx context.Context, b bucket.Bucket, key string, into any) error {

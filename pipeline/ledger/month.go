@@ -189,7 +189,8 @@ type Month struct {
 // a month that is open, and the month after the last. Only the first revision of
 // all stays hidden by a listing that lacks it.
 func (l Ledger) Months(ctx context.Context) ([]Month, error) {
-	var months []Month
+	var keys []string
+	var months []Month                   // with only the number of their current revision, at first
 	tried := make(map[pricing.Month]int) // the highest revision that left anything
 	for info, err := range l.Bucket.List(ctx, invoicesPrefix) {
 		if err != nil {
@@ -203,17 +204,24 @@ func (l Ledger) Months(ctx context.Context) ([]Month, error) {
 		if name != manifestName {
 			continue
 		}
-		m, err := l.manifest(ctx, info.Key, month, revision)
-		if err != nil {
-			return nil, err
+		n := len(months)
+		if n == 0 || months[n-1].Month != month {
+			months, keys = append(months, Month{Month: month}), append(keys, "")
+			n++
 		}
-		if n := len(months); n > 0 && months[n-1].Month == month {
-			if revision > months[n-1].Current.Revision { // keys sort as text: 10000 comes before 9999
-				months[n-1].Current = m
-			}
-			continue
+		if revision > months[n-1].Current.Revision { // keys sort as text: 10000 comes before 9999
+			months[n-1].Current.Revision, keys[n-1] = revision, info.Key
 		}
-		months = append(months, Month{Month: month, Current: m})
+	}
+	manifests, err := readAll(ctx, l.Bucket, keys, func(key string, m Manifest) error { return checkLayout(key, m.Layout) })
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range manifests {
+		if m.Month != months[i].Month.String() || m.Revision != months[i].Current.Revision {
+			return nil, fmt.Errorf("read %s: it says month %s, revision %d", keys[i], m.Month, m.Revision)
+		}
+		months[i].Current = m
 	}
 	for i := range months {
 		if err := l.latest(ctx, &months[i], tried[months[i].Month]); err != nil {

@@ -3,7 +3,9 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -283,6 +285,14 @@ func (r *standingRow) lock() (*subscription.Lock, error) {
 type Pending struct {
 	data    []byte
 	records int64
+}
+
+// SameData reports whether pending objects are the ones that were written.
+func SameData(pending []Pending, written []Object) bool {
+	return slices.EqualFunc(pending, written, func(p Pending, o Object) bool {
+		sum := sha256.Sum256(p.data)
+		return hex.EncodeToString(sum[:]) == o.SHA256
+	})
 }
 
 // Put writes pending objects.
