@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"reflect"
 	"strconv"
@@ -37,6 +38,43 @@ func TestTwin(t *testing.T) {
 			liveTwice(t, twin.Random(seed, int(1+seed%15)))
 		})
 	}
+}
+
+// TestTwinLate lives lives whose changes come in at any time: before their month,
+// in it, or after any number of closes. A month is then corrected by one close
+// after the other, and what was corrected before is corrected again.
+func TestTwinLate(t *testing.T) {
+	t.Parallel()
+	last := uint64(12)
+	if testing.Short() {
+		last = 3
+	}
+	for seed := uint64(1); seed <= last; seed++ {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			liveTwice(t, scattered(twin.Random(seed, int(2+seed%8)), seed))
+		})
+	}
+}
+
+// scattered lets each change come with another ingest.
+func scattered(life twin.Life, seed uint64) twin.Life {
+	random := rand.New(rand.NewPCG(seed, 3))
+	var ingests []*twin.World
+	var changes []twin.Change
+	for i := range life.Steps {
+		if life.Steps[i].Kind == twin.StepIngest {
+			inputs := &life.Steps[i].Inputs
+			ingests = append(ingests, inputs)
+			changes = append(changes, inputs.Changes...)
+			inputs.Changes = nil
+		}
+	}
+	for _, c := range changes {
+		to := ingests[random.IntN(len(ingests))]
+		to.Changes = append(to.Changes, c)
+	}
+	return life
 }
 
 func liveTwice(t *testing.T, life twin.Life) {
