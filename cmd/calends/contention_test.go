@@ -31,11 +31,7 @@ func places(t *testing.T, test func(t *testing.T, fresh func() place, want map[s
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
-	dir, err := finishedDemo(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inputs := filepath.Join(dir, "inputs")
+	inputs := filepath.Join("..", "..", "testdata", "demo")
 	onDisk := func(t *testing.T) place {
 		folder := filepath.Join(t.TempDir(), "bucket")
 		return place{t: t, address: folder, folder: folder, inputs: inputs}
