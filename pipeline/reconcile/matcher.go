@@ -66,18 +66,19 @@ func (m *matcher) run() {
 	if m.done() {
 		return
 	}
-	m.sums(byTheAmount)
+	m.sums(byTheAmount, occasion)
 	m.pairs(StepKey, sameMonth|byKind|byProduct|sameDates|byQuantity, nil)
 	m.pairs(StepKey, sameMonth|byKind|sameDates|byQuantity, nil)
-	m.sums(byTheQuantity)
+	m.sums(byTheQuantity, occasion|byOrder)
 	m.tiles()
-	m.sums(byTheNet)
+	m.sums(byTheQuantity, occasion)
+	m.sums(byTheNet, occasion)
 	m.pairs(StepDates, sameMonth|byKind|byQuantity, redated)
 	m.pairs(StepNeighbour, sameLife|byKind|sameDates|byQuantity, m.monthApart)
 	m.copies()
 	m.pairs(StepReference, sameMonth|byKind|byReference, m.within)
 	m.copies()
-	m.sums(byTheNearest)
+	m.sums(m.byTheNearest, occasion)
 	m.pairs(StepQuantity, sameMonth|byKind|sameDates, m.within)
 	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthShifted)
 	m.copies()

@@ -9,6 +9,9 @@ import (
 // mostParts bounds the lines among which a sum is looked for.
 const mostParts = 12
 
+// occasion is what the lines of a sum have in common.
+const occasion = bySubscription | byCurrency | byMonth | sameDates | byKind
+
 // adds says whether lines of one side are together one line of the other.
 type adds func(one *entry, parts []*entry) bool
 
@@ -33,15 +36,32 @@ func byTheNet(one *entry, parts []*entry) bool {
 }
 
 // byTheNearest: the quantities nearly add up: better than any of the lines
-// alone would do.
-func byTheNearest(one *entry, parts []*entry) bool {
+// alone would do, and none of them is found elsewhere by its own quantity.
+func (m *matcher) byTheNearest(one *entry, parts []*entry) bool {
 	off := one.signed().Sub(sum(parts)).Abs()
 	for _, e := range parts {
 		if e.sign == one.sign && one.signed().Sub(e.signed()).Abs().LessThanOrEqual(off) {
 			return false
 		}
 	}
-	return sum(parts).Sign() == int(one.sign)
+	if sum(parts).Sign() != int(one.sign) {
+		return false
+	}
+	others := m.freeTheirs
+	if m.isOurs(one) {
+		others = m.freeOurs
+	}
+	const same = sameMonth | byKind | byQuantity
+	return !slices.ContainsFunc(parts, func(e *entry) bool {
+		k, _ := e.key(same)
+		return slices.ContainsFunc(others, func(o *entry) bool {
+			if o == one || o.used || o.subscription != e.subscription {
+				return false
+			}
+			theirs, _ := o.key(same)
+			return theirs == k
+		})
+	})
 }
 
 func mixed(parts []*entry) bool {
@@ -51,8 +71,7 @@ func mixed(parts []*entry) bool {
 // sums finds one line of a side that is several of the other: split, merged,
 // or the net of a wipe and recreate. The lines are of one subscription, of the
 // same charge dates and of one occasion.
-func (m *matcher) sums(fits adds) {
-	const occasion = bySubscription | byCurrency | byMonth | sameDates | byKind
+func (m *matcher) sums(fits adds, occasion part) {
 	type both struct{ ours, theirs []*entry }
 	groups := make(map[key]*both)
 	var order []key
