@@ -23,7 +23,7 @@ func refusing(status int, code, message string, header ...string) http.HandlerFu
 		}
 		w.Header().Set("X-Amz-Request-Id", "R1")
 		w.WriteHeader(status)
-		fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message><RequestId>R1</RequestId></Error>", code, message)
+		_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message><RequestId>R1</RequestId></Error>", code, message)
 	}
 }
 
