@@ -114,7 +114,11 @@ func TestDiskLockRemovedByHand(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer second.Unlock()
+			t.Cleanup(func() {
+				if err := second.Unlock(); err != nil {
+					t.Error(err)
+				}
+			})
 		}
 	}
 	if err := first.Unlock(); err != nil {
