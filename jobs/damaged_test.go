@@ -208,6 +208,7 @@ func (s *shelf) offer(words []string) {
 
 var (
 	anyHash = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+	today   = regexp.MustCompile(`knows up to [0-9]+`)
 	anyTemp = regexp.MustCompile(`/[^ ;]*/Test[^/ ]*/[0-9]+/`)
 )
 
@@ -218,6 +219,7 @@ func (s *shelf) text(lines []string) string {
 		for _, name := range slices.Sorted(maps.Keys(s.alias)) {
 			line = strings.ReplaceAll(line, s.alias[name], name)
 		}
+		line = today.ReplaceAllString(line, "knows up to today's")
 		line = anyTemp.ReplaceAllString(line, "<folder>/")
 		all.WriteString(anyHash.ReplaceAllString(line, "<sha256>") + "\n")
 	}
