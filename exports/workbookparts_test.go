@@ -287,11 +287,12 @@ func TestWorkbookCellTypes(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	parts := archive(t, comparedWorkbook(t, sheetRows))
+	file := comparedWorkbook(t, sheetRows)
+	parts, f := archive(t, file), openWorkbook(t, file)
 	cell := regexp.MustCompile(`<c r="([A-Z]+)([0-9]+)" s="(\d+)"( t="inlineStr")?(/?)>`)
 	checked := 0
 	for _, s := range b.sheets {
-		index, err := openWorkbook(t, comparedWorkbook(t, sheetRows)).GetSheetIndex(s.name)
+		index, err := f.GetSheetIndex(s.name)
 		if err != nil {
 			t.Fatal(err)
 		}

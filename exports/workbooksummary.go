@@ -19,13 +19,12 @@ type summary struct {
 	cells  [][]any
 	err    error
 
-	verdicts     []int // rows of checks
-	sections     span  // the totals by charge type
-	steps        span  // last month, the causes, this month
-	figures      span  // behind the chart
-	customers    *dataSheet
-	products     *dataSheet
-	firstSignOff int
+	verdicts  []int // rows of checks
+	sections  span  // the totals by charge type
+	steps     span  // last month, the causes, this month
+	figures   span  // behind the chart
+	customers *dataSheet
+	products  *dataSheet
 }
 
 // span is rows from first to last.
