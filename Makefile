@@ -18,8 +18,10 @@ TESTDATA := ./testdata ./testdata/cases ./testdata/demo/generate
 
 SEEDS   ?= 1000-1100
 SAMPLES ?= $(CURDIR)/bin/samples
+LINES   ?= 1000000
+ROUNDS  ?= 3
 
-.PHONY: help store-server build demo test twin second-readers race fmt fmt-check vet lint fuzz cover ci
+.PHONY: help bench-reconcile store-server build demo test twin second-readers race fmt fmt-check vet lint fuzz cover ci
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +47,11 @@ second-readers: ## Hold samples of every export against DuckDB and LibreOffice (
 	go run ./cmd/calends demo --quiet $(SAMPLES)/demo > /dev/null
 	cd testdata/secondreader && CGO_ENABLED=1 go run . $(SAMPLES)
 	go test ./exports -count=1 -v -run InLibreOffice
+
+bench-reconcile: build ## Compare a million lines with a million, beside DuckDB (LINES=1000000, ROUNDS=3)
+	rm -rf $(SAMPLES)/reconcile && mkdir -p $(SAMPLES)/reconcile
+	go test ./jobs -count=1 -run TestWriteReconcileWorld -reconcile-world $(SAMPLES)/reconcile -reconcile-lines $(LINES)
+	cd testdata/rivals/reconcile && CGO_ENABLED=1 go run . $(CURDIR)/bin/calends $(SAMPLES)/reconcile $(ROUNDS)
 
 race: ## Run the concurrent packages' tests under the race detector, in random order
 	go test -race -short -shuffle=on $(RACE)

@@ -158,7 +158,7 @@ type reading struct {
 
 // reconcileMemory is how many bytes of Microsoft's lines are sorted in memory,
 // over all workers, where the plan does not say.
-const reconcileMemory = 192 << 20
+const reconcileMemory = 64 << 20
 
 func (r *reading) close() error {
 	var errs []error

@@ -38,6 +38,11 @@ const perRecord = 24
 
 // Add takes a copy of a record.
 func (s *Sorter) Add(key, value []byte) error {
+	if s.batch.bytes == nil && s.limit >= 1<<20 {
+		// As large as it can get: growing would hold it twice. What is not
+		// written to takes no memory.
+		s.batch.bytes = make([]byte, 0, s.limit)
+	}
 	s.batch.add(key, value)
 	if len(s.batch.bytes)+perRecord*len(s.batch.records) < s.limit {
 		return nil
