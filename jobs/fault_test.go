@@ -43,18 +43,39 @@ type faultyLife struct {
 // after each of them.
 const faultSeed = 52
 
-func newFaultyLife(t *testing.T, workers int) *faultyLife {
-	t.Helper()
+// TestFaults lives the life with every fault.
+func TestFaults(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("lives a life many times")
 	}
+	s := newFaultyLife(t)
+	for name, test := range map[string]func(*testing.T){
+		"a dead run is finished by the next":               s.deadRunIsFinished,
+		"what fails is named":                              s.failedOperationIsNamed,
+		"what is delivered twice is there once":            s.repeatedDeliveries,
+		"a store that fails by chance":                     s.failsByChance,
+		"a reader between two writes":                      s.readerBetweenTwoWrites,
+		"a writer between two reads":                       s.writerBetweenTwoReads,
+		"a writer without a lock between two of another's": s.overtakenWriter,
+		"a listing that is behind":                         s.staleListings,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+}
+
+func newFaultyLife(t *testing.T) *faultyLife {
+	t.Helper()
 	life := twin.Random(faultSeed, 4)
 	files, err := life.WriteFiles(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &faultyLife{env: testEnv(t, life.Policies())}
-	s.env.Workers = workers
+	s.env.Workers = 1 // so that operations have an order
 	store := s.env.Bucket
 	s.env.Bucket = nil
 	for i, step := range life.Steps {
@@ -181,10 +202,10 @@ func (s *faultyLife) try(ctx context.Context, t *testing.T, st stage, fault faul
 func (s *faultyLife) each(t *testing.T, fault faulty.Fault, check func(t *testing.T, tr trial)) {
 	t.Helper()
 	for i, st := range s.stages {
-		if !everything() && i%6 != int(fault.Kind)%6 && i != closing {
+		if another := (5*int(fault.Kind) + 7*len(fault.Op)) % len(s.stages); !everything() && i != another && i != closing {
 			continue
 		}
-		for _, at := range sample(st.operations[fault.Op], 7*i+11*int(fault.Kind)) {
+		for _, at := range sample(st.operations[fault.Op], 7*i+11*int(fault.Kind), fault.Op == faulty.Commit) {
 			fault.At = at
 			tr := s.try(t.Context(), t, st, fault)
 			if hit, ok := tr.hit(); ok && !own(hit.Err) {
@@ -202,11 +223,11 @@ const closing = 8
 
 func everything() bool { return os.Getenv("CALENDS_FAULTS") == "all" }
 
-// sample chooses among so many operations: all of them, or the last, which makes
-// the rest count, and another.
-func sample(n, draw int) (chosen []int) {
+// sample chooses among so many operations: all of them, or one, and the last where
+// that makes the rest count.
+func sample(n, draw int, last bool) (chosen []int) {
 	for at := 1; at <= n; at++ {
-		if everything() || at == n || at == 1+draw%n {
+		if everything() || last && at == n || at == 1+draw%n {
 			chosen = append(chosen, at)
 		}
 	}
@@ -253,12 +274,10 @@ func (s *faultyLife) consistent(t *testing.T, what fmt.Stringer, b bucket.Bucket
 	}
 }
 
-// TestDeadRunIsFinished: a run that dies at any operation, before or after the
+// deadRunIsFinished: a run that dies at any operation, before or after the
 // store has done it, leaves what a reader can read; and running again gives the
 // bucket of an undisturbed run.
-func TestDeadRunIsFinished(t *testing.T) {
-	t.Parallel()
-	s := newFaultyLife(t, 1)
+func (s *faultyLife) deadRunIsFinished(t *testing.T) {
 	for _, kind := range []faulty.Kind{faulty.Die, faulty.DieAfter} {
 		for _, op := range everyOp {
 			t.Run(fmt.Sprintf("%s at %s", kind, op), func(t *testing.T) {
@@ -275,11 +294,9 @@ func TestDeadRunIsFinished(t *testing.T) {
 	}
 }
 
-// TestFailedOperationIsNamed: whatever fails, the error says which operation on
+// failedOperationIsNamed: whatever fails, the error says which operation on
 // which object, and why. What is visible stays whole, and running again finishes.
-func TestFailedOperationIsNamed(t *testing.T) {
-	t.Parallel()
-	s := newFaultyLife(t, 1)
+func (s *faultyLife) failedOperationIsNamed(t *testing.T) {
 	for _, kind := range []faulty.Kind{faulty.Fail, faulty.FailAfter, faulty.Partial, faulty.Refuse, faulty.Full, faulty.Stall} {
 		for _, op := range everyOp {
 			switch {
@@ -317,10 +334,8 @@ func TestFailedOperationIsNamed(t *testing.T) {
 	}
 }
 
-// TestRepeatedDeliveries: objects that a network delivers twice change nothing.
-func TestRepeatedDeliveries(t *testing.T) {
-	t.Parallel()
-	s := newFaultyLife(t, 1)
+// repeatedDeliveries: objects that a network delivers twice change nothing.
+func (s *faultyLife) repeatedDeliveries(t *testing.T) {
 	store := bucket.NewMemory()
 	b := faulty.New(store, faulty.Fault{Kind: faulty.Repeat, Times: -1})
 	for _, st := range s.stages {
@@ -336,11 +351,12 @@ func TestRepeatedDeliveries(t *testing.T) {
 	sameFiles(t, "every object delivered twice", s.stages[len(s.stages)-1].after, contents(t.Context(), t, store))
 }
 
-// TestStoreThatFailsByChance: the whole life on a store where now and then an
+// failsByChance: the whole life on a store where now and then an
 // operation goes wrong in some way, every job run again until it is done.
-func TestStoreThatFailsByChance(t *testing.T) {
-	t.Parallel()
-	s := newFaultyLife(t, 3)
+func (s *faultyLife) failsByChance(t *testing.T) {
+	several := *s
+	several.env.Workers = 3
+	s = &several
 	first, last := uint64(1), uint64(3)
 	if seeds := os.Getenv("CALENDS_FAULTS"); strings.Contains(seeds, "-") {
 		if _, err := fmt.Sscanf(seeds, "%d-%d", &first, &last); err != nil {
@@ -382,12 +398,10 @@ func TestStoreThatFailsByChance(t *testing.T) {
 	}
 }
 
-// TestReaderBetweenTwoWrites: whoever reads between any two writes of a run finds
+// readerBetweenTwoWrites: whoever reads between any two writes of a run finds
 // the state before or after, whole: status works, verify has nothing to find, and
 // an export is that of one revision.
-func TestReaderBetweenTwoWrites(t *testing.T) {
-	t.Parallel()
-	s := newFaultyLife(t, 1)
+func (s *faultyLife) readerBetweenTwoWrites(t *testing.T) {
 	for i, st := range s.stages {
 		if !everything() && i%4 != 0 {
 			continue
@@ -445,16 +459,10 @@ func exported(t *testing.T, env Env) map[pricing.Month]map[string]string {
 	return all
 }
 
-// TestWriterBetweenTwoReads: a reader whom a run overtakes, at any of its reads,
+// writerBetweenTwoReads: a reader whom a run overtakes, at any of its reads,
 // finds nothing wrong.
-func TestWriterBetweenTwoReads(t *testing.T) {
-	t.Parallel()
-	s := newFaultyLife(t, 1)
+func (s *faultyLife) writerBetweenTwoReads(t *testing.T) {
 	folder := t.TempDir()
-	stride := 17
-	if everything() {
-		stride = 1
-	}
 	readers := map[string]func(context.Context, Env, pricing.Month) error{
 		"status": func(ctx context.Context, env Env, _ pricing.Month) error {
 			result, err := env.Status(ctx)
@@ -491,7 +499,7 @@ func TestWriterBetweenTwoReads(t *testing.T) {
 					continue
 				}
 				month := at.months[len(at.months)-1].Month
-				for k := 1; ; k += stride {
+				for k := 1; ; k = further(k) {
 					inner := restored(t, st.before)
 					b := faulty.New(inner)
 					overtaken := faulty.Event{}
@@ -522,6 +530,67 @@ func TestWriterBetweenTwoReads(t *testing.T) {
 	}
 }
 
+// further goes on to the next operation, or leaves more and more of them out.
+func further(k int) int {
+	if everything() {
+		return k + 1
+	}
+	return k + 1 + k/2
+}
+
+// overtakenWriter: should two runs ever be at work at once, whatever the locks say,
+// then what one publishes stands. The other finds it out at whichever of its
+// operations it is overtaken, and nothing ever follows a closed revision.
+func (s *faultyLife) overtakenWriter(t *testing.T) {
+	st := s.stages[closing]
+	at, err := s.on(restored(t, st.after)).snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	month := at.closes[len(at.closes)-1].Month
+	refused := 0
+	for k := 1; ; k = further(k) {
+		inner := unlocked{restored(t, st.before)}
+		b := faulty.New(inner)
+		seen, overtaken := 0, faulty.Event{}
+		b.Watch(func(e faulty.Event) {
+			if seen++; seen == k {
+				overtaken = e
+				if err := st.run(context.Background(), s.on(inner)); err != nil {
+					t.Errorf("close, overtaking a bill at %s: %v", e, err)
+				}
+			}
+		})
+		_, err := s.on(b).Bill(t.Context(), month, false)
+		if seen < k {
+			break
+		}
+		if err != nil {
+			refused++
+			if !errors.Is(err, bucket.ErrConflict) {
+				t.Errorf("bill, overtaken at %s: %v", overtaken, err)
+			}
+		}
+		closedOnce(t, overtaken, inner)
+		if again, err := s.on(inner).Bill(t.Context(), month, false); err != nil || !again.Proved {
+			t.Errorf("overtaken at %s, the closed month is not proved: %v, %v", overtaken, again.Differences, err)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	if refused == 0 {
+		t.Error("no run was refused")
+	}
+}
+
+// unlocked is a bucket whose locks keep nobody out.
+type unlocked struct{ bucket.Bucket }
+
+func (u unlocked) Lock(ctx context.Context, _ bucket.Claim) (bucket.Lock, error) {
+	return bucket.NewMemory().Lock(ctx, bucket.Claim{Name: "one's own"})
+}
+
 func verifyReader(plan VerifyPlan) func(context.Context, Env, pricing.Month) error {
 	return func(ctx context.Context, env Env, _ pricing.Month) error {
 		result, err := env.Verify(ctx, plan)
@@ -532,11 +601,9 @@ func verifyReader(plan VerifyPlan) func(context.Context, Env, pricing.Month) err
 	}
 }
 
-// TestStaleListings: a run that is shown an old listing, at any of them, does as
+// staleListings: a run that is shown an old listing, at any of them, does as
 // well as one that is not.
-func TestStaleListings(t *testing.T) {
-	t.Parallel()
-	s := newFaultyLife(t, 1)
+func (s *faultyLife) staleListings(t *testing.T) {
 	for _, lag := range []int{1, 3, 25} {
 		for i, st := range s.stages[1:] {
 			before := s.stages[i]
