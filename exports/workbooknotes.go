@@ -20,7 +20,7 @@ func (b *Workbook) notes() []note {
 		{"Control totals", "Column A of a check is what was computed or read elsewhere, column B a live sum over the sheets of this workbook. A changed amount shows as FAIL. Where a tolerance stands, it is what truncation can prove."},
 		{"Waterfall", "Net amounts, subscription by subscription. Where both months charge a cycle, one factor after another takes its new value: seats, list price, promotion or part of a cycle, exchange rate; the last one that differs answers for what truncation leaves. What one month charges and the other does not stands under its reason."},
 		{"Price changes", "The prices of products on this invoice, of the sheet that governs the first of this month against that of the first of last month. A price holds for a whole term: running terms keep theirs."},
-		{"Sources", "Changes are named in the first month that is open when they come in: those behind running subscriptions stand in the workbooks of earlier months. Files about other partners alone are left out."},
+		{"Sources", "What the figures come from. Files of changes are named by the manifest of this revision: the same changes give the same invoice and workbook, however they were cut into files. Files about other partners alone are left out."},
 		{"Yellow cells", "For input: sign-off, and owner, status, comment and month of exceptions. Summary is protected without a password, against slips."},
 		{"Draft", "Without an invoice number the month is open, and its lines are computed again by every run."},
 	}

@@ -100,9 +100,9 @@ func withoutErrors(lines []*invoice.Line) iter.Seq2[*invoice.Line, error] {
 }
 
 // sources lists the files behind a partner's invoice: last month's book, the
-// price sheets that priced its lines, and what came in since the last close,
-// whose own workbook names what came before. Charges of other partners' are left
-// out. The order does not depend on that of the taking in.
+// price sheets that priced its lines, reference data, its charges rated elsewhere.
+// Files of changes are left to the manifest: the same changes give the same
+// workbook, however they were cut into files and in whatever order they came.
 func (p *publication) sources(inv partnerInvoice, last *exports.LastMonth) []exports.Source {
 	var first, all []exports.Source
 	if last != nil {
@@ -118,12 +118,8 @@ func (p *publication) sources(inv partnerInvoice, last *exports.LastMonth) []exp
 		all = append(all, exports.Source{Kind: string(ledger.Prices), Name: s.File, Month: s.Month.String(), Market: s.Market, SHA256: s.SHA256,
 			Records: in.Records, Refused: in.Refused, Use: "priced lines of this invoice"})
 	}
-	closed := int64(0)
-	if n := len(p.at.closes); n > 0 {
-		closed = p.at.closes[n-1].Inputs
-	}
 	for _, in := range p.at.inputs {
-		if use := useOf(in, inv.PartnerID, p.computed.month.String(), in.Number > closed); use != "" {
+		if use := useOf(in, inv.PartnerID, p.computed.month.String()); use != "" {
 			all = append(all, exports.Source{Kind: string(in.Kind), Name: in.Name, Month: in.Month, SHA256: in.SHA256,
 				Records: in.Records, Refused: in.Refused, Use: use})
 		}
@@ -132,20 +128,21 @@ func (p *publication) sources(inv partnerInvoice, last *exports.LastMonth) []exp
 		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Month, b.Month), strings.Compare(a.Market, b.Market),
 			strings.Compare(a.Name, b.Name), strings.Compare(a.SHA256, b.SHA256))
 	})
+	first = append(first, exports.Source{Kind: string(ledger.Changes), Name: manifestName, Month: p.computed.month.String(), Records: -1, Refused: -1,
+		Use: "names every file of changes, with its SHA-256"})
 	return append(first, all...)
 }
 
+// manifestName is the file of a revision that names all its inputs.
+const manifestName = "manifest.json"
+
 // useOf says what an input is for, "" for nothing that the partner's workbook
 // should name.
-func useOf(in ledger.Input, partnerID, month string, fresh bool) string {
+func useOf(in ledger.Input, partnerID, month string) string {
 	switch in.Kind {
-	case ledger.Changes:
-		if fresh {
-			return "changes taken in since the last close, or since the beginning"
-		}
 	case ledger.Charges:
 		theirs := slices.ContainsFunc(in.Documents, func(d ledger.Document) bool { return d.PartnerID == partnerID })
-		if theirs && (fresh || in.Month == month) {
+		if theirs && in.Month == month {
 			return "charges rated elsewhere, passed through"
 		}
 	case ledger.Partners:
@@ -158,7 +155,7 @@ func useOf(in ledger.Input, partnerID, month string, fresh bool) string {
 		return "promotions"
 	case ledger.Offers:
 		return "what may be upgraded, and how many licences"
-	case ledger.Prices, ledger.Software: // those that were used are named by the invoice
+	case ledger.Changes, ledger.Prices, ledger.Software: // see sources; sheets that were used are named by the invoice
 	}
 	return ""
 }

@@ -162,7 +162,10 @@ func TestWorkbookSources(t *testing.T) {
 				t.Errorf("partner %s: charges %s are named: %t, are theirs: %t", inv.PartnerID, in.Name, named, theirs)
 			}
 		}
-		for _, s := range sources[1:] {
+		if sources[1]["Kind"] != "changes" || sources[1]["Name"] != "manifest.json" {
+			t.Errorf("partner %s: the second source is %v", inv.PartnerID, sources[1])
+		}
+		for _, s := range sources[2:] {
 			if len(s["SHA-256"]) != 64 || s["Use"] == "" || s["Records"] == "" {
 				t.Errorf("partner %s: source %v", inv.PartnerID, s)
 			}
