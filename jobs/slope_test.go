@@ -53,6 +53,7 @@ func BenchmarkMonths(b *testing.B) {
 				b.ReportMetric(float64(second.Milliseconds()), "month2-cpu-ms")
 				b.ReportMetric(float64(last.Milliseconds()), "month60-cpu-ms")
 				b.ReportMetric(float64(last)/float64(second), "month60/month2")
+				b.ReportMetric(float64(w.lateInTheEnd(b).Milliseconds()), "and-20-late-cpu-ms")
 			}
 			b.ReportMetric(0, "ns/op")
 		})
@@ -145,6 +146,21 @@ func (w *slopeWorld) takeMonth(tb testing.TB, m int) {
 		}
 	}
 	w.take(tb, changes.String(), 0)
+}
+
+// lateInTheEnd brings one more month, in which twenty customers have a change of
+// a month long closed, and bills and closes it.
+func (w *slopeWorld) lateInTheEnd(tb testing.TB) time.Duration {
+	tb.Helper()
+	w.takeMonth(tb, slopeMonths)
+	var late strings.Builder
+	for n := range 20 {
+		i := n * w.size / 20
+		fmt.Fprintf(&late, `{"specversion":"1.0","id":"late%d","source":"t","type":"subscription.quantityChanged","time":"%s-15T12:00:00Z","subject":"subscription-%06d","data":{"customerId":"%s","quantity":999}}`+"\n",
+			n, slopeBegin+slopeMonths/2, i, w.customer(i))
+	}
+	w.take(tb, late.String(), 0)
+	return w.billAndClose(tb, slopeBegin+slopeMonths)
 }
 
 func (w *slopeWorld) billAndClose(tb testing.TB, month pricing.Month) time.Duration {
