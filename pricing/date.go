@@ -38,7 +38,12 @@ func (d Date) String() string {
 		return ""
 	}
 	year, month, day := d.Civil()
-	return fmt.Sprintf("%04d-%02d-%02d", year, month, day)
+	if year < 0 || year > 9999 {
+		return fmt.Sprintf("%04d-%02d-%02d", year, month, day)
+	}
+	text := [...]byte{'0' + byte(year/1000), '0' + byte(year/100%10), '0' + byte(year/10%10), '0' + byte(year%10),
+		'-', '0' + byte(month/10), '0' + byte(month%10), '-', '0' + byte(day/10), '0' + byte(day%10)}
+	return string(text[:])
 }
 
 // AddMonths returns the same day of the month n months on (or back), clamped
