@@ -21,7 +21,7 @@ SAMPLES ?= $(CURDIR)/bin/samples
 LINES   ?= 1000000
 ROUNDS  ?= 3
 
-.PHONY: help bench-reconcile store-server build demo test twin second-readers race fmt fmt-check vet lint fuzz cover ci
+.PHONY: help bench-reconcile store-server build demo test twin faults kill second-readers race fmt fmt-check vet lint fuzz cover ci
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ test: ## Run all tests
 
 twin: ## Live more random lives beside the second implementation of the rules (SEEDS=1000-1100)
 	CALENDS_TWIN_SEEDS=$(SEEDS) go test ./jobs -run TestTwin -timeout 60m
+
+faults: ## Let every operation of the store go wrong once, in every way (an hour; the tests take some of them)
+	CALENDS_FAULTS=all go test ./jobs -count=1 -run TestFaults -timeout 4h
+
+kill: ## Kill the program at random moments and compare with an undisturbed bucket (ROUNDS=3)
+	CALENDS_KILL_ROUNDS=$(ROUNDS) go test ./cmd/calends -count=1 -v -run TestKilledAtRandom -timeout 2h
 
 second-readers: ## Hold samples of every export against DuckDB and LibreOffice (the first time builds DuckDB)
 	rm -rf $(SAMPLES) && mkdir -p $(SAMPLES)

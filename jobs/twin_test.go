@@ -23,9 +23,18 @@ import (
 //
 // CALENDS_TWIN_SEEDS=first-last lives others than the usual ones.
 func TestTwin(t *testing.T) {
-	first, last := uint64(1), uint64(40)
+	forSeeds(t, 40, 8, func(t *testing.T, seed uint64) {
+		liveTwice(t, twin.Random(seed, int(1+seed%15)))
+	})
+}
+
+// forSeeds runs a test for the seeds from 1 on: fewer in short tests, where the
+// race detector has enough to see.
+func forSeeds(t *testing.T, last, short uint64, test func(*testing.T, uint64)) {
+	t.Helper()
+	first := uint64(1)
 	if testing.Short() {
-		last = 8 // the race detector has enough to see
+		last = short
 	}
 	if seeds := os.Getenv("CALENDS_TWIN_SEEDS"); seeds != "" {
 		if _, err := fmt.Sscanf(seeds, "%d-%d", &first, &last); err != nil {
@@ -35,7 +44,7 @@ func TestTwin(t *testing.T) {
 	for seed := first; seed <= last; seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			liveTwice(t, twin.Random(seed, int(1+seed%15)))
+			test(t, seed)
 		})
 	}
 }
@@ -44,17 +53,9 @@ func TestTwin(t *testing.T) {
 // in it, or after any number of closes. A month is then corrected by one close
 // after the other, and what was corrected before is corrected again.
 func TestTwinLate(t *testing.T) {
-	t.Parallel()
-	last := uint64(12)
-	if testing.Short() {
-		last = 3
-	}
-	for seed := uint64(1); seed <= last; seed++ {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			t.Parallel()
-			liveTwice(t, scattered(twin.Random(seed, int(2+seed%8)), seed))
-		})
-	}
+	forSeeds(t, 12, 3, func(t *testing.T, seed uint64) {
+		liveTwice(t, scattered(twin.Random(seed, int(2+seed%8)), seed))
+	})
 }
 
 // scattered lets each change come with another ingest.
