@@ -198,6 +198,9 @@ func (w *walk) add(c Cause, amount Amount, why string, e Evidence) {
 	w.differences = append(w.differences, Difference{Cause: c, Amount: amount, Explanation: why, Evidence: e})
 }
 
+// last is the cause that was named last.
+func (w *walk) last() Cause { return w.differences[len(w.differences)-1].Cause }
+
 // free names a cause that costs nothing here.
 func (w *walk) free(c Cause, why string, e Evidence) { w.add(c, Amount{}, why, e) }
 
@@ -317,6 +320,8 @@ func (w *walk) subtotals() error {
 	case rest == 0:
 	case solved && len(b.entries) > 1:
 		w.to(Rounding, target, fmt.Sprintf("%d lines of theirs are truncated one by one", len(b.entries)), Evidence{Policy: string(theirs.formula)})
+	case theirs.truncated && len(w.differences) > 0: // the tolerance of a cause that is there
+		w.to(w.last(), target, "what truncations of "+text(at.quantity)+" units can make is in it", Evidence{})
 	case theirs.truncated:
 		w.to(Rounding, target, "their amount is no truncation's, but within what truncations of "+text(at.quantity)+" units can make", Evidence{Ours: string(ours.formula)})
 	case solved && len(w.differences) > 0: // what the last decimal of a printed price leaves
@@ -452,6 +457,9 @@ func (w *walk) taxes() {
 		cause, why = Rounding, "the tax is truncated line by line"
 	case w.subtotal && exact.Round(0).Equal(decimal.NewFromInt(b.sum.Tax)):
 		cause, why = Rounding, "their tax is rounded to the nearest, ours truncated"
+		if len(w.differences) > 0 {
+			cause = w.last()
+		}
 	case w.lacks(b).Has(FieldTaxTotal):
 		why = "their file has no tax"
 	case b.sum.Tax == 0:
