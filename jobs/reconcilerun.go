@@ -83,6 +83,7 @@ type reconciliation struct {
 	disputes *disputeFile
 	match    int
 	partner  *partnerSum
+	compared []*partnerSum // to be proved when all is read
 	tally    reconcile.Tally
 	read     map[sumKey]sideSum // theirs of the month, as they came
 	sizes    []int64            // of result.Largest
@@ -277,7 +278,7 @@ func (r *reconciliation) compare(parent context.Context) error {
 	wait.Go(func() {
 		defer close(ordered)
 		defer close(work)
-		groups := reconcile.Groups(r.plan.Month, r.env.ourLines(ctx, r.around, r.partners), r.theirs)
+		groups := reconcile.Groups(r.plan.Month, ahead(r.env.ourLines(ctx, r.around, r.partners)), ahead(r.theirs))
 		readErr = portions(groups, func(p *portion) bool {
 			select {
 			case ordered <- p:
@@ -313,10 +314,66 @@ func (r *reconciliation) compare(parent context.Context) error {
 	}
 	wait.Wait()
 	err = cmp.Or(err, readErr, parent.Err())
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.finishPartner("")
 	}
-	return r.finishPartner("")
+	for _, p := range r.compared {
+		if err == nil { // all of theirs has been read
+			err = r.prove(p)
+		}
+	}
+	return err
+}
+
+// ahead reads a sequence on a goroutine of its own, a little ahead of whoever
+// takes it.
+func ahead[T any](sequence iter.Seq2[T, error]) iter.Seq2[T, error] {
+	const size = 512
+	type batch struct {
+		values []T
+		err    error
+	}
+	return func(yield func(T, error) bool) {
+		batches, stop := make(chan batch, 4), make(chan struct{})
+		var wait sync.WaitGroup
+		defer wait.Wait()
+		defer close(stop)
+		wait.Go(func() {
+			defer close(batches)
+			var b batch
+			send := func() bool {
+				select {
+				case batches <- b:
+					b = batch{values: make([]T, 0, size)}
+					return true
+				case <-stop:
+					return false
+				}
+			}
+			for value, err := range sequence {
+				if err != nil {
+					b.err = err
+					break
+				}
+				if b.values = append(b.values, value); len(b.values) == size && !send() {
+					return
+				}
+			}
+			send()
+		})
+		for b := range batches {
+			for _, value := range b.values {
+				if !yield(value, nil) {
+					return
+				}
+			}
+			if b.err != nil {
+				var none T
+				yield(none, b.err)
+				return
+			}
+		}
+	}
 }
 
 // portions groups customers.
@@ -508,7 +565,7 @@ func (r *reconciliation) startPartner(ctx context.Context, id string) (err error
 	return err
 }
 
-// finishPartner closes the files of the partner at hand and proves its sums.
+// finishPartner closes the files of the partner at hand.
 func (r *reconciliation) finishPartner(next string) error {
 	p := r.partner
 	if p == nil {
@@ -525,9 +582,7 @@ func (r *reconciliation) finishPartner(next string) error {
 	if err := output.close(); err != nil {
 		return fmt.Errorf("partner %s: %w", p.id, err)
 	}
-	if err := r.prove(p); err != nil {
-		return fmt.Errorf("partner %s: the sums do not agree, nothing is published: %w", p.id, err)
-	}
+	r.compared = append(r.compared, p)
 	r.tally.Merge(&p.tally)
 	r.result.Open += p.open
 	r.result.Partners = append(r.result.Partners, ReconciledPartner{PartnerID: p.id, Open: p.open, Sides: sidesOf(&p.tally), Causes: causesOf(&p.tally)})
@@ -541,6 +596,13 @@ func (r *reconciliation) finishPartner(next string) error {
 // prove compares the tally with our invoice, with what was read of theirs, and
 // with the causes.
 func (r *reconciliation) prove(p *partnerSum) error {
+	if err := r.sums(p); err != nil {
+		return fmt.Errorf("partner %s: the sums do not agree, nothing is published: %w", p.id, err)
+	}
+	return nil
+}
+
+func (r *reconciliation) sums(p *partnerSum) error {
 	causes := make(map[string]reconcile.Amount)
 	for _, c := range p.tally.Causes() {
 		causes[c.Currency] = causes[c.Currency].Add(c.Amount)
