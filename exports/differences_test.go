@@ -3,6 +3,7 @@ package exports
 import (
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -109,7 +110,7 @@ func TestDifferencesParquet(t *testing.T) {
 	rows := make([]parquet.Row, 3)
 	reader := file.RowGroups()[0].Rows()
 	n, err := reader.ReadRows(rows)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 	if err := reader.Close(); err != nil {

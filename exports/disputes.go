@@ -30,7 +30,7 @@ type Dispute struct {
 
 var disputeColumns = []struct {
 	name  string
-	width float64 //nolint:forbidigo // of a column on a sheet, no money
+	width float64
 }{
 	{"SubscriptionId", 38}, {"Invoice", 14}, {"File", 28}, {"Row", 10}, {"Expected", 14}, {"Billed", 14}, {"Difference", 14}, {"Currency", 9},
 	{"Rule", 70}, {"Explanation", 70}, {"ChargeType", 16}, {"ChargeStartDate", 15}, {"ChargeEndDate", 15}, {"Product", 34},
