@@ -124,6 +124,16 @@ func (b *Workbook) sheet(s dataSheet) *dataSheet {
 	return &s
 }
 
+// unless returns what a sheet says in place of records. The workbook of a
+// comparison with Microsoft's file is not told everything: it says where to look
+// instead of that there is nothing.
+func (b *Workbook) unless(nothing string) string {
+	if b.Info.Recon != nil {
+		return "See the invoice's own workbook, reconciliation.xlsx"
+	}
+	return nothing
+}
+
 // Encode writes one line.
 func (b *Workbook) Encode(l *invoice.Line) error {
 	if b.err != nil {

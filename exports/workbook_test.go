@@ -277,6 +277,25 @@ func TestWorkbookCompared(t *testing.T) {
 	}
 }
 
+// A comparison that was not told of last month, prices and sources does not say
+// that there are none.
+func TestWorkbookComparedOnly(t *testing.T) {
+	t.Parallel()
+	info := companyInfo()
+	recon, rows := comparison()
+	info.Recon = &recon
+	f := openWorkbook(t, writeWorkbook(t, info, company(), sheetRows, rows...))
+	const want = "See the invoice's own workbook, reconciliation.xlsx"
+	for _, sheet := range []string{pricesSheet, sourcesSheet} {
+		if got := raw(t, f, sheet)[1][0]; got != want {
+			t.Errorf("%s says %q", sheet, got)
+		}
+	}
+	if !slices.ContainsFunc(raw(t, f, summarySheet), func(row []string) bool { return len(row) > 0 && row[0] == want }) {
+		t.Error("Summary does not say where the waterfall is")
+	}
+}
+
 func TestWorkbookTakesNoComparisonUnasked(t *testing.T) {
 	t.Parallel()
 	b, err := NewWorkbook(io.Discard, companyInfo())
