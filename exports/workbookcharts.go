@@ -56,7 +56,7 @@ func (s *summary) waterfallChart(cell string) error {
 		Legend:    excelize.ChartLegend{Position: "none"},
 		Dimension: excelize.ChartDimension{Width: 720, Height: 400},
 		GapWidth:  &gap, Overlap: &overlap, VaryColors: &vary,
-		XAxis:  excelize.ChartAxis{Font: chartFont},
+		XAxis:  excelize.ChartAxis{ReverseOrder: true, TickLabelPosition: excelize.ChartTickLabelLow, Font: chartFont},
 		YAxis:  excelize.ChartAxis{MajorGridLines: true, Font: chartFont, NumFmt: excelize.ChartNumFmt{CustomNumFmt: "#,##0"}},
 		Format: s.placed(),
 	})
