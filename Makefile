@@ -73,7 +73,7 @@ vet: ## Run go vet
 	go vet ./... $(TESTDATA)
 
 lint: ## Run golangci-lint as tools/go.mod pins it (the first time builds it: minutes)
-	$(LINT) run ./...
+	$(LINT) run --allow-parallel-runners ./...
 
 fuzz: ## Run every fuzz target for FUZZTIME (20s)
 	tools/fuzz $(FUZZTIME)
