@@ -31,10 +31,11 @@ func (f folder) put(_ context.Context, path string, content io.Reader, wanted st
 	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		return ExportedFile{}, err
 	}
-	part, err := os.CreateTemp(filepath.Dir(name), ".calends-*")
+	part, err := createPart(filepath.Dir(name))
 	if err != nil {
 		return ExportedFile{}, err
 	}
+	defer part.Close() // only when it has its place: until then it is locked
 	file, err := fill(part, content)
 	if err == nil && wanted != "" {
 		err = sameHash(wanted, file.SHA256)
@@ -64,7 +65,7 @@ func sameHash(wanted, got string) error {
 	return fmt.Errorf("%w: the manifest says sha256 %s, the content has %s; find out more with: calends verify", bucket.ErrConflict, wanted, got)
 }
 
-// fill writes the content, makes it durable and closes the file.
+// fill writes the content and makes it durable.
 func fill(part *os.File, content io.Reader) (ExportedFile, error) {
 	hash := sha256.New()
 	size, err := io.Copy(io.MultiWriter(part, hash), content)
@@ -74,7 +75,6 @@ func fill(part *os.File, content io.Reader) (ExportedFile, error) {
 	if err == nil {
 		err = part.Sync()
 	}
-	err = errors.Join(err, part.Close())
 	return ExportedFile{Size: size, SHA256: hex.EncodeToString(hash.Sum(nil))}, err
 }
 

@@ -348,10 +348,11 @@ func copyFile(target, source string) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
 		return err
 	}
-	part, err := os.CreateTemp(filepath.Dir(target), ".calends-*")
+	part, err := createPart(filepath.Dir(target))
 	if err != nil {
 		return err
 	}
+	defer part.Close()
 	if _, err = fill(part, from); err == nil {
 		err = os.Rename(part.Name(), target)
 	}

@@ -771,7 +771,7 @@ type disputeFile struct {
 }
 
 func newDisputeFile(name string) (*disputeFile, error) {
-	part, err := os.CreateTemp(filepath.Dir(name), ".calends-*")
+	part, err := createPart(filepath.Dir(name))
 	if err != nil {
 		return nil, fmt.Errorf("%w: disputes: %w", ErrUsage, err)
 	}
@@ -789,10 +789,10 @@ func (d *disputeFile) commit() error {
 	if err == nil {
 		err = d.part.Chmod(0o644)
 	}
-	if err = errors.Join(err, d.part.Close()); err == nil {
-		err = os.Rename(d.part.Name(), d.name)
+	if err == nil {
+		err = os.Rename(d.part.Name(), d.name) // before it is closed: until then it is locked
 	}
-	if err != nil {
+	if err = errors.Join(err, d.part.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", d.name, err)
 	}
 	d.part = nil
