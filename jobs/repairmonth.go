@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pricing"
@@ -106,7 +107,9 @@ func (r *repairing) makeAgain(ctx context.Context, rev *revision) (map[string][]
 	}
 	before := known
 	before.Current.Revision--
-	past.months = []ledger.Month{before} // so that this one is the next
+	// This one is the next, and the workbook compares it with the month before.
+	past.months = slices.DeleteFunc(slices.Clone(past.months), func(m ledger.Month) bool { return m.Month >= rev.month })
+	past.months = append(past.months, before)
 	err = scratch.locked(ctx, "make again", func(ctx context.Context, scratch Env) error {
 		_, err := scratch.publish(ctx, past, c, prints, m.State, m.Accepted)
 		return err
