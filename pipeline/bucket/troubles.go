@@ -178,7 +178,8 @@ func (t troubles) skewed(a answer) (what, todo string) {
 var (
 	missingBucketCodes = set("NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound", "AccountNotFound")
 	credentialCodes    = set("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "ExpiredTokenException",
-		"TokenRefreshRequired", "AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation", "UnrecognizedClientException")
+		"TokenRefreshRequired", "AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation", "UnrecognizedClientException",
+		"XAdminUserNotFound") // versitygw, of a key that it does not know
 	wrongRegionCodes = set("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "MovedPermanently")
 	noSpaceCodes     = set("InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "AccountQuotaExceeded", "InsufficientCapacity")
 	takenCodes       = set("PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload", "BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet")

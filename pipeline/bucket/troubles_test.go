@@ -63,6 +63,8 @@ func TestTroubles(t *testing.T) {
 		{"wrong secret", refusing(403, "SignatureDoesNotMatch", "The request signature does not match."),
 			[]string{"the credentials are refused: 403 SignatureDoesNotMatch, The request signature", "AWS_PROFILE", "request R1"}, 5 * time.Second},
 		{"an expired token", refusing(400, "ExpiredToken", "The token has expired."), []string{"the credentials are refused", "ExpiredToken"}, 5 * time.Second},
+		{"a key that the store does not know", refusing(404, "XAdminUserNotFound", "No user exists with the provided access key ID"),
+			[]string{"the credentials are refused: 404 XAdminUserNotFound", "check AWS_ACCESS_KEY_ID"}, 5 * time.Second},
 		{"no permission", refusing(403, "AccessDenied", "Access Denied"),
 			[]string{"permission denied: 403 AccessDenied", "s3:PutObject"}, 5 * time.Second},
 		{"no bucket", refusing(404, "NoSuchBucket", "The bucket does not exist"),
