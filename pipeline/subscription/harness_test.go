@@ -118,6 +118,7 @@ type outcome struct {
 	exceptions []subscription.Exception
 	stale      []string
 	count      subscription.Count
+	seats      subscription.Seats
 	locks      map[subscription.LockKey]subscription.Lock
 }
 
@@ -129,7 +130,7 @@ func (l life) live(t *testing.T) *outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.count = end.Count
+	o.count, o.seats = end.Count, end.Seats
 	return o
 }
 

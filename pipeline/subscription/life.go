@@ -29,6 +29,7 @@ func Live(world World, sink Sink, customerID string, from []Standing, changes []
 		world: world, sink: sink, customerID: customerID,
 		subscriptions: make(map[string]*subscription),
 		overrides:     collectOverrides(changes),
+		first:         until.First(),
 	}
 	for _, st := range from {
 		l.add(st.resume())
@@ -47,7 +48,8 @@ func Live(world World, sink Sink, customerID string, from []Standing, changes []
 			return End{}, fmt.Errorf("customer %s, subscription %s: %w", customerID, s.id, err)
 		}
 	}
-	return End{l.finish(last), l, last}, nil
+	l.seats.Closing = l.closing()
+	return End{l.finish(last), l.seats, l, last}, nil
 }
 
 type life struct {
@@ -57,6 +59,9 @@ type life struct {
 	subscriptions map[string]*subscription
 	order         []*subscription // as they came to be
 	overrides     overrides
+	// first is the first day of the month to live to, whose seats are counted.
+	first pricing.Date
+	seats Seats
 }
 
 // overrides says which closed windows are lifted, and which changes said so.
@@ -201,6 +206,7 @@ var steps = map[change.Type]struct {
 func (l *life) advance(s *subscription, to pricing.Date) error {
 	for s.status != ended && s.cycle.Last < to {
 		next := s.cycle.Last + 1
+		l.open(s, next)
 		if next > s.term.Span.End {
 			if err := l.renewOrExpire(s, next); err != nil {
 				return err
@@ -214,6 +220,7 @@ func (l *life) advance(s *subscription, to pricing.Date) error {
 		s.cycle = s.term.Span.CycleAt(s.term.Plan, next)
 		l.charge(s, Charge{Type: CycleCharge, OrderDate: next})
 	}
+	l.open(s, to)
 	return nil
 }
 

@@ -66,8 +66,10 @@ func (e *event) changeQuantity(s *subscription) error {
 			}
 		}
 		s.removeSeats(was-now, e.At)
+		e.tally(e.day, &e.seats.Removed, was-now)
 	} else {
 		s.layers = append(s.layers, layer{seats: now - was, added: e.At})
+		e.tally(e.day, &e.seats.Added, now-was)
 	}
 	e.line(s, Charge{Type: kind, Quantity: was, Credit: true})
 	e.line(s, Charge{Type: kind, Quantity: now})
@@ -118,6 +120,7 @@ func (e *event) cancel(s *subscription) error {
 		start = s.cycle.First
 	}
 	e.line(s, Charge{Type: CancelImmediate, Credit: true, Start: start})
+	e.tally(e.day, &e.seats.Cancelled, s.quantity)
 	e.end(s, e.day)
 	return nil
 }

@@ -36,6 +36,9 @@ type Layer struct {
 // End is how a life stands after its last day.
 type End struct {
 	Count
+	// Seats are those of the month that the life ends with.
+	Seats Seats
+
 	life *life
 	last pricing.Date
 }

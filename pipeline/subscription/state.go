@@ -42,6 +42,8 @@ type subscription struct {
 	upgraded bool
 
 	parked *parking
+	// opened is set once the seats of the month's opening have been counted.
+	opened bool
 }
 
 // parking says why and since when a term is not billed.

@@ -36,7 +36,7 @@ func (e *event) purchase() error {
 	if err := e.checkLimits(e.SKU, *e.Quantity); err != nil {
 		return err
 	}
-	s := &subscription{id: e.Subject, autoRenew: e.AutoRenew == nil || *e.AutoRenew}
+	s := &subscription{id: e.Subject, autoRenew: e.AutoRenew == nil || *e.AutoRenew, opened: e.within(e.day)}
 	if e.IsTrial {
 		s.trialPlan, plan = plan, pricing.PlanNone
 	}
@@ -46,6 +46,7 @@ func (e *event) purchase() error {
 		SKU: e.SKU, Span: span, Plan: plan,
 	}, e.At, *e.Quantity)
 	e.add(s)
+	e.tally(e.day, &e.seats.Purchased, s.quantity)
 	if err := e.settle(s, e.payer, e.At, e.PromotionID, own, e.ID); err != nil {
 		return err
 	}
@@ -111,6 +112,7 @@ func (l *life) align(span pricing.TermSpan, id string, end pricing.Date, eventID
 func (l *life) renewOrExpire(s *subscription, day pricing.Date) error {
 	renews := s.status == active && s.autoRenew && (!s.term.Span.Trial || s.next != nil)
 	if !renews {
+		l.tally(day, &l.seats.Expired, s.quantity)
 		l.end(s, s.term.Span.End)
 		return nil
 	}
@@ -136,6 +138,7 @@ func (l *life) renewOrExpire(s *subscription, day pricing.Date) error {
 	renewed.Plan = plan
 	renewed.Lock = nil
 	renewed.SKU = overlay(s.term.SKU, next.SKU)
+	l.tally(day, &l.seats.Renewed, quantity-s.quantity)
 	s.begin(&renewed, day.Instant(), quantity)
 	if code != "" {
 		l.park(s, code, "the customer or its partner is unknown", "", day)
@@ -232,6 +235,7 @@ func (e *event) convertTrial(s *subscription) error {
 	}
 	paid.Lock = lock
 	e.line(s, Charge{Type: Convert, Credit: true})
+	e.tally(e.day, &e.seats.Renewed, quantity-s.quantity)
 	s.begin(&paid, e.At, quantity)
 	s.promotion = lock.PromotionID
 	e.line(s, Charge{Type: Convert})

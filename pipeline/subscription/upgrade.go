@@ -137,6 +137,7 @@ func (e *event) moveInto(s, target *subscription, moved int64) error {
 	e.line(s, Charge{Type: MoveQuantity, Quantity: moved, Credit: true})
 	e.line(target, Charge{Type: MoveQuantity, Quantity: moved})
 	target.quantity += moved
+	e.tally(e.day, &e.seats.UpgradedIn, moved)
 	target.layers = append(target.layers, layer{seats: moved, added: e.At, moved: true})
 	target.touched = true
 	target.next = nil
@@ -151,6 +152,7 @@ func (e *event) moveInto(s, target *subscription, moved int64) error {
 // leave takes moved seats from the source; without any left it ends.
 func (e *event) leave(s *subscription, moved int64) {
 	s.quantity -= moved
+	e.tally(e.day, &e.seats.UpgradedOut, moved)
 	s.next = nil
 	s.touched = true
 	if s.quantity == 0 {
@@ -181,16 +183,18 @@ func (e *event) moveToNew(s *subscription, moved int64, longer pricing.Term) err
 		return err
 	}
 	term.Lock = lock
-	target := &subscription{id: term.SubscriptionID, autoRenew: s.autoRenew}
+	target := &subscription{id: term.SubscriptionID, autoRenew: s.autoRenew, opened: e.within(e.day)}
 	target.begin(&term, start, moved)
 	target.cycle = cycle
 	target.layers[0].moved = true
 	target.touched, target.upgraded = true, true
 	target.promotion = lock.PromotionID
+	e.tally(e.day, &e.seats.UpgradedIn, moved)
 	e.line(s, Charge{Type: Convert, Quantity: moved, Credit: true})
 	e.line(target, Charge{Type: Convert})
 	if e.keepsID(s) {
 		e.unpark(s, e.day)
+		e.tally(e.day, &e.seats.UpgradedOut, s.quantity)
 		*s = *target
 		e.reportDropped(s)
 		return nil
