@@ -84,6 +84,19 @@ func (x *explainer) explain(f found) (Match, error) {
 	return m, err
 }
 
+// anotherMonth reports whether their line is dated into another month than
+// ours. An event that only moved a few days across the month's end is not:
+// days of the cycle are charged on both sides, and days are what differs.
+func anotherMonth(o, b *bill) bool {
+	from, to := o.lead.line.OrderDate, b.lead.line.OrderDate
+	if from == pricing.NoDate || to == pricing.NoDate || from.Month() == to.Month() {
+		return false
+	}
+	shared := o.dated() && b.dated() && o.start <= b.end && b.start <= o.end
+	same := o.start == b.start && o.end == b.end
+	return !shared || same || wholeMonths(o.lead, b.lead)
+}
+
 // linesOf returns the lines of a side that entries stand for.
 func linesOf[T any](all []T, entries []*entry) []T {
 	switch len(entries) {
@@ -113,8 +126,7 @@ func (x *explainer) lacks(b *bill) Fields {
 func (x *explainer) pair(f found) ([]Difference, error) {
 	o, b := newBill(f.ours), newBill(f.theirs)
 	w := walk{explainer: x, o: &o, b: &b, days: Days}
-	ordered := o.lead.line.OrderDate != pricing.NoDate && b.lead.line.OrderDate != pricing.NoDate
-	moved := ordered && o.lead.line.OrderDate.Month() != b.lead.line.OrderDate.Month()
+	moved := anotherMonth(&o, &b)
 	if moved {
 		w.days = Period // it is another month's days that they charge
 	}
@@ -547,14 +559,9 @@ func (w *walk) datesEvidence(date pricing.Date) Evidence {
 
 // rateText says whose month's rate theirs is.
 func (w *walk) rateText(from, theirs *big.Rat) (why string, month pricing.Month, ok bool) {
-	l := w.b.lead.line
 	why = fmt.Sprintf("their exchange rate is %s, ours %s", text(theirs), text(from))
-	if l.OrderDate == pricing.NoDate {
-		return why, 0, false
-	}
-	for _, by := range []pricing.Month{0, -1, 1, -2, 2, -3, 3} {
-		month = l.OrderDate.Month() + by
-		if rate, known := w.world.Rate(l.PricingCurrency, l.Currency, month); known && rate.Rat().Cmp(theirs) == 0 {
+	for _, month = range ratesAround(w.o, w.b) {
+		if rate, known := w.world.Rate(pricingCurrency(w.o, w.b), w.b.lead.line.Currency, month); known && rate.Rat().Cmp(theirs) == 0 {
 			return why + "; theirs is that of " + month.String(), month, true
 		}
 	}

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -149,8 +150,8 @@ type catalog struct {
 	rates      map[string]string // by month
 }
 
-func (c catalog) Prices(string, pricing.SKU, pricing.Month) ([]reconcile.PriceRow, error) {
-	return c.rows, nil
+func (c catalog) Prices(_ string, sku pricing.SKU, _ pricing.Month) ([]reconcile.PriceRow, error) {
+	return slices.DeleteFunc(slices.Clone(c.rows), func(r reconcile.PriceRow) bool { return r.Row.SKU != sku }), nil
 }
 func (c catalog) Promotions(pricing.SKU) []pricing.Promotion { return c.promotions }
 func (c catalog) Rate(_, _ string, month pricing.Month) (decimal.Decimal, bool) {

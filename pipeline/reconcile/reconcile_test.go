@@ -40,6 +40,11 @@ func TestMatches(t *testing.T) {
 			-----
 			S1 addQuantity 03-14..03-31 10 x 31.00/18.00 = 180.00`, `
 			date 1|1 days -20.00`},
+		{"another date, across the month's end: 22 of 31 days for 20", `
+			S1 addQuantity 03-01..03-20 10 x 31.00/20.00 = 200.00
+			-----
+			S1 addQuantity 02-28..03-20 10 x 31.00/22.00 = 220.00`, `
+			date 1|1 days 20.00`},
 		{"another date that costs nothing", `
 			S1 new 03-12..04-11 10 x 12.00 = 120.00
 			-----
@@ -85,6 +90,12 @@ func TestMatches(t *testing.T) {
 			S1 addQuantity 03-21..03-30 12 x 10.00/3.3333333333 = 40.00
 			-----
 			S1 addQuantity 03-21..03-30 12 x 10.00/3.3333333333 = 6.67`, `
+			netted 1,2|1`},
+		{"the same in the legacy file, which has no SKUs", `
+			S1 addQuantity 03-21..03-30 10 x 30.00/10.00 = -100.00
+			S1 addQuantity 03-21..03-30 12 x 30.00/10.00 = 120.00
+			-----
+			S1 addQuantity 03-21..03-30 2 x 30.00 = 20.00 sku= lacks=price lacks=rate`, `
 			netted 1,2|1`},
 		{"our net is their pair", `
 			S1 addQuantity 03-21..03-30 2 x 30.00/10.00 = 20.00
@@ -271,6 +282,10 @@ func TestCauses(t *testing.T) {
 			"unitPrice -31.00", "sheet DE 2024-02"},
 		{"no unit price either", "34.10 = 341.00", "31.00 = 310.00 lacks=price lacks=unit",
 			"unitPrice -31.00", "sheet DE 2024-02"},
+		{"no SKU either", "34.10 = 341.00", "31.00 = 310.00 lacks=price sku=",
+			"unitPrice -31.00", "sheet DE 2024-02"},
+		{"February's rate in a file without rates", "34.10 = 306.90 pc=USD rate=0.9", "34.10 = 313.70 lacks=price lacks=rate",
+			"exchangeRate 6.80", "theirs is that of 2024-02"},
 		{"no promotion column", "34.10/30.69 = 306.90 promo=TENTH", "34.10/30.69 = 300.00 lacks=promo",
 			"unknown -6.90", "no quantity, price, promotion, days, rate or rounding at hand gives their 300.00"},
 		{"a price in another currency", "34.10 = 306.90 pc=USD rate=0.9", "31.00 = 310.00 pc=EUR rate=1",

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pricing"
 )
 
@@ -101,6 +102,13 @@ func (x *explainer) choices(ours factors, o, b *bill) (*choices, error) {
 	if mine.PricingCurrency == line.PricingCurrency || lacks.Has(FieldPricingCurrency) {
 		c.rates = addOption(c.rates, ours.rate, cmp.Or(unapplied*one(len(c.rates) > 0), stated))
 	}
+	if lacks.Has(FieldExchangeRate) {
+		for _, month := range ratesAround(o, b) {
+			if rate, ok := x.world.Rate(pricingCurrency(o, b), line.Currency, month); ok {
+				c.rates = addOption(c.rates, rate.Rat(), known)
+			}
+		}
+	}
 	c.rates = addOption(c.rates, rat1, unapplied)
 
 	for _, f := range append([]formula{ours.formula}, formulas...) {
@@ -116,7 +124,7 @@ func (x *explainer) choices(ours factors, o, b *bill) (*choices, error) {
 		}
 	}
 
-	rows, err := x.prices(b)
+	rows, err := x.prices(o, b)
 	if err != nil {
 		return nil, err
 	}
@@ -176,13 +184,13 @@ func (x *explainer) shares(ours factors, o, b *bill, lacks Fields) []option[*big
 		add(rat1, stated, "")
 		add(ours.share, lost, mine)
 	default:
-		for _, share := range x.discounts(skuOf(b.lead.line.Item), theirs) {
+		for _, share := range x.discounts(skuBilled(o, b), theirs) {
 			add(share, stated, theirs)
 		}
 		add(ours.share, unapplied, mine)
 	}
 	add(rat1, lost, "")
-	for _, p := range x.world.Promotions(skuOf(b.lead.line.Item)) {
+	for _, p := range x.world.Promotions(skuBilled(o, b)) {
 		add(new(big.Rat).Sub(rat1, p.Discount.Rat()), known, p.ID)
 	}
 	// A promotion or adjustment that only they know has whatever percentage
@@ -204,15 +212,41 @@ type pricedRow struct {
 	price span
 }
 
+// skuBilled is what the price list calls their product. A file without SKUs
+// says so by our line.
+func skuBilled(o, b *bill) pricing.SKU {
+	if b.lead.line.Item.SkuID == "" {
+		return skuOf(o.lead.line.Item)
+	}
+	return skuOf(b.lead.line.Item)
+}
+
+// pricingCurrency is that of their price, or ours where the file has none.
+func pricingCurrency(o, b *bill) string {
+	return cmp.Or(b.lead.line.PricingCurrency, o.lead.line.PricingCurrency)
+}
+
+// ratesAround are the months whose exchange rate may be theirs, the nearest
+// first.
+func ratesAround(o, b *bill) []pricing.Month {
+	month := b.lead.month
+	for _, l := range []*invoice.Line{o.lead.line, b.lead.line} {
+		if l.OrderDate != pricing.NoDate {
+			month = l.OrderDate.Month()
+		}
+	}
+	return []pricing.Month{month, month - 1, month + 1, month - 2, month + 2, month - 3, month + 3}
+}
+
 // prices returns the rows that may explain a price of theirs, the nearest
 // months first.
-func (x *explainer) prices(b *bill) ([]pricedRow, error) {
+func (x *explainer) prices(o, b *bill) ([]pricedRow, error) {
 	l := b.lead.line
 	month := l.OrderDate
 	if month == pricing.NoDate {
 		month = b.lead.month.First()
 	}
-	rows, err := x.world.Prices(x.group.CustomerID, skuOf(l.Item), month.Month())
+	rows, err := x.world.Prices(x.group.CustomerID, skuBilled(o, b), month.Month())
 	if err != nil {
 		return nil, err
 	}

@@ -132,7 +132,7 @@ func summing(one *entry, candidates []*entry, fits adds) []*entry {
 	}
 	var free []*entry
 	for _, e := range candidates {
-		if !e.used && sameRate(e, one) {
+		if !e.used && sameProduct(e, one) && (len(free) == 0 || e.product == free[0].product) {
 			free = append(free, e)
 		}
 	}
@@ -153,8 +153,11 @@ func summing(one *entry, candidates []*entry, fits adds) []*entry {
 	return nil
 }
 
-// sameRate keeps lines of different products and exchange rates apart.
-func sameRate(a, b *entry) bool { return a.product == b.product }
+// sameProduct keeps lines of different products apart. The legacy licence file
+// has offers and no SKUs: those are any product of the subscription.
+func sameProduct(a, b *entry) bool {
+	return a.product == b.product || (a.line.Item.SkuID == "") != (b.line.Item.SkuID == "")
+}
 
 // choose returns the first choice of the size that fits, in the order of the
 // lines.
