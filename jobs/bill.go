@@ -106,12 +106,12 @@ func (e Env) bill(ctx context.Context, month pricing.Month, dryRun bool) (BillRe
 	return result, nil
 }
 
-// inBooks refuses months before the books began.
+// inBooks refuses months before the books began, and all open ones while the books lack a month.
 func (s snapshot) inBooks(month pricing.Month) error {
 	if books := ledger.Books(s.closes); books.Begun && month < books.Begin {
 		return fmt.Errorf("bill %s: %w: the books begin with %s, the first month that was closed; earlier ones were issued elsewhere", month, ErrUsage, books.Begin)
 	}
-	return nil
+	return s.unbroken(month)
 }
 
 func (c *computed) result(known ledger.Month) BillResult {

@@ -1,0 +1,36 @@
+package jobs
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/calends/calends/pricing"
+)
+
+// Without the manifest of a closed month its lines would look as if nobody had
+// issued them: nothing more is billed until it is back.
+func TestALostCloseHoldsTheBooks(t *testing.T) {
+	t.Parallel()
+	env := demoEnv(t)
+	lost := february + "manifest.json"
+	manifest := get(t, env.Bucket, lost)
+	damage{t, env.Bucket}.remove(lost)
+
+	refused := func(what string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "the manifest that closed 2024-02 is lost, while 2024-03 is closed") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err := env.Bill(t.Context(), pricing.MonthOf(2024, 4), false)
+	refused("bill the month after", err)
+	_, err = env.Bill(t.Context(), pricing.MonthOf(2024, 2), false)
+	refused("bill the month itself", err)
+	_, err = env.Close(t.Context(), pricing.MonthOf(2024, 4), "for the test")
+	refused("close the month after", err)
+
+	put(t, env.Bucket, lost, manifest)
+	if _, err := env.Bill(t.Context(), pricing.MonthOf(2024, 4), false); err != nil {
+		t.Errorf("with the manifest back: %v", err)
+	}
+}
