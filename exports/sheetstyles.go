@@ -36,7 +36,8 @@ func (k cellKind) isNumber() bool { return k >= kindWhole && k <= kindPercent }
 type styles struct {
 	kinds                                             [cellKinds]int
 	textHeading, numberHeading, section, label, total int
-	totalLabel, verdict, percentLeft, computedText    int
+	totalLabel, totalWhole, verdict, percentLeft      int
+	computedText                                      int
 }
 
 func (st *styles) of(k cellKind) int { return st.kinds[k] }
@@ -91,6 +92,7 @@ func newStyles(file *excelize.File, digits int) (st styles, err error) {
 		{&st.label, excelize.Style{Font: font(11, true), Alignment: left}},
 		{&st.totalLabel, excelize.Style{Font: font(11, true), Border: above, Alignment: left}},
 		{&st.total, excelize.Style{Font: font(11, true), CustomNumFmt: signed("#,##0" + decimals), Border: above, Alignment: top}},
+		{&st.totalWhole, excelize.Style{Font: font(11, true), CustomNumFmt: signed("#,##0"), Border: above, Alignment: top}},
 		{&st.computedText, excelize.Style{Alignment: left}},
 		{&st.percentLeft, excelize.Style{CustomNumFmt: format("0.0##%"), Alignment: left}},
 		{&st.verdict, excelize.Style{Font: font(11, true), Alignment: left}},

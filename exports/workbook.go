@@ -38,7 +38,9 @@ type WorkbookInfo struct {
 	// encoder added up.
 	CSV Control
 	// Last is the month before. nil: it has no invoice to compare with.
-	Last         *LastMonth
+	Last *LastMonth
+	// Seats say how the partner's seats went through the month. nil: not counted.
+	Seats        *invoice.Seats
 	PriceChanges []PriceChange
 	Sources      []Source
 	// Recon is what comparing with Microsoft's file found. nil: not compared.

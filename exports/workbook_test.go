@@ -113,6 +113,60 @@ func TestWorkbookWaterfall(t *testing.T) {
 	}
 }
 
+// The seats of the month lead from its opening to its closing, which was counted
+// apart: whoever alters a movement, or miscounts, sees a check fail.
+func TestWorkbookSeats(t *testing.T) {
+	t.Parallel()
+	const check = "Seats: closing against opening and movements"
+	info := fullInfo(t)
+	file := writeWorkbook(t, info, proved(), sheetRows)
+	f := openWorkbook(t, file)
+	rows := raw(t, f, summarySheet)
+	first := slices.IndexFunc(rows, func(row []string) bool { return len(row) > 0 && row[0] == "Seats as 2026-10-01 begins" })
+	if first < 0 {
+		t.Fatal("no seats")
+	}
+	got := make([]string, 0, 10)
+	for _, row := range rows[first : first+10] {
+		got = append(got, strings.Join(row, " "))
+	}
+	if want := []string{"Seats as 2026-10-01 begins 30", "New subscriptions 25", "Seats added 5", "Seats removed -2", "Cancelled -3", "Expired -4",
+		"Upgrades, moved in 6", "Upgrades, moved out -6", "Renewals and converted trials, change -1", "Seats as 2026-10-31 ends 50"}; !slices.Equal(got, want) {
+		t.Errorf("seats\n got %q\nwant %q", got, want)
+	}
+	if rows[first-2][0] != "Seats in 2026-10" {
+		t.Errorf("the block is called %q", rows[first-2])
+	}
+	if v := verdictsOf(t, f)[check]; v.cached != "PASS" || v.live != "PASS" {
+		t.Errorf("%s: %+v", check, v)
+	}
+	ends := "B" + strconv.Itoa(first+10)
+	if live, err := f.CalcCellValue(summarySheet, ends); err != nil || live != "50" {
+		t.Errorf("%s is calculated as %q (%v)", ends, live, err)
+	}
+	if err := f.SetCellValue(summarySheet, "B"+strconv.Itoa(first+4), -1); err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(rows, func(row []string) bool { return len(row) > 0 && row[0] == check })
+	if live, err := f.CalcCellValue(summarySheet, "F"+strconv.Itoa(at+1)); err != nil || live != "FAIL" {
+		t.Errorf("after a movement was altered %s says %q (%v)", check, live, err)
+	}
+
+	info.Seats.Closing = 49
+	if v := verdictsOf(t, openWorkbook(t, writeWorkbook(t, info, proved(), sheetRows)))[check]; v.cached != "FAIL" || v.live != "FAIL" {
+		t.Errorf("one seat less was counted: %+v", v)
+	}
+	info.Seats = nil // as in the workbook of a comparison
+	f = openWorkbook(t, writeWorkbook(t, info, proved(), sheetRows))
+	for _, sheet := range []string{summarySheet, notesSheet} {
+		for _, row := range raw(t, f, sheet) {
+			if len(row) > 0 && slices.Contains([]string{"Seats in 2026-10", check, "Seats"}, row[0]) {
+				t.Errorf("seats were not counted, %s has %q", sheet, row)
+			}
+		}
+	}
+}
+
 // The checks say PASS, also to a viewer that does not calculate; the formulas
 // say the same when they are calculated.
 func TestWorkbookControlTotals(t *testing.T) {

@@ -63,6 +63,7 @@ func (s *summary) controlTotals() error {
 	s.check("Gross: By product against Invoice lines", kindAmount, sum(s.products, "SUM", gross, byProduct, digits), lines, decimal.Zero)
 	s.checkLast(sum(b.lines, "SUM", net, b.totals.Subtotal, digits))
 	s.checkProrations(in(exactColumnName, inv.Currency), in(roundedColumnName, inv.Currency), sum)
+	s.checkSeats()
 	s.checkRecon(sum)
 	if s.err != nil {
 		return s.err

@@ -82,6 +82,7 @@ func fullInfo(t testing.TB) WorkbookInfo {
 	t.Helper()
 	info := companyInfo()
 	info.Last = lastMonth(t, company())
+	info.Seats = &invoice.Seats{Opening: 30, Purchased: 25, Added: 5, Removed: 2, Cancelled: 3, Expired: 4, UpgradedIn: 6, UpgradedOut: 6, Renewed: -1, Closing: 50}
 	num := decimal.RequireFromString
 	was, is, gone := num("110.4"), num("115.2"), num("36")
 	info.PriceChanges = []PriceChange{

@@ -24,6 +24,9 @@ func (b *Workbook) notes() []note {
 		{"Yellow cells", "For input: sign-off, and owner, status, comment and month of exceptions. Summary is protected without a password, against slips."},
 		{"Draft", "Without an invoice number the month is open, and its lines are computed again by every run."},
 	}
+	if b.Info.Seats != nil {
+		notes = append(notes, note{"Seats", "Licences of all subscriptions of the customers that are this partner's in this month, trials, suspended ones and those without a price too. A term whose last day was the day before the month still is in the opening: it renews or expires at 00:00 of the first. Late changes of earlier months are in the opening already."})
+	}
 	if b.Info.Recon != nil {
 		notes = append(notes, note{"Microsoft's file", "Recon lines has every line of both sides in exactly one row. Variance and difference are Microsoft's amount less ours: positive where Microsoft bills more."})
 	}

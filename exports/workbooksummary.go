@@ -23,6 +23,7 @@ type summary struct {
 	sections  span  // the totals by charge type
 	steps     span  // last month, the causes, this month
 	figures   span  // behind the chart
+	seats     span  // opening, movements, closing
 	customers *dataSheet
 	products  *dataSheet
 }
@@ -87,6 +88,7 @@ func (b *Workbook) writeSummary(customers, products *dataSheet) error {
 			return fmt.Errorf("sheet %s: %w", summarySheet, err)
 		}
 		s.waterfall()
+		s.seatMovements()
 		s.signOff()
 		s.chargeTypes()
 		s.chartFigures()

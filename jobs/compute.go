@@ -48,6 +48,7 @@ type state struct {
 type partnerInvoice struct {
 	*invoice.Invoice
 	lines []*invoice.Line
+	seats invoice.Seats // of all customers whose partner it is in the month
 }
 
 // shardSize is how many changes a shard has at least: a shard is a run of whole
@@ -71,7 +72,7 @@ func (e Env) compute(ctx context.Context, at snapshot, month pricing.Month, clos
 	if err != nil {
 		return nil, err
 	}
-	m := &merged{ready: r, closing: closing, stale: make(map[subscription.StaleSheet]bool), partners: make(map[string][]*invoice.Line)}
+	m := &merged{ready: r, closing: closing, stale: make(map[subscription.StaleSheet]bool), partners: make(map[string][]*invoice.Line), seats: make(map[string]invoice.Seats)}
 	m.published = sync.OnceValues(func() (map[exceptionKey]bool, error) { return e.readPublished(ctx, at) })
 	if err := e.billShards(ctx, r, e.customers(ctx, at, r), recordCount(at.inputs, r), m.add); err != nil {
 		return nil, err
@@ -242,6 +243,7 @@ type merged struct {
 	published func() (map[exceptionKey]bool, error)
 	stale     map[subscription.StaleSheet]bool
 	partners  map[string][]*invoice.Line
+	seats     map[string]invoice.Seats // by partner
 	standings ledger.Standings
 	out       computed
 }
@@ -277,6 +279,7 @@ func (m *merged) add(c *customer, o invoice.Outcome) error {
 		m.stale[s] = true
 	}
 	m.out.count.Add(o.Count)
+	m.addSeats(c.ID, o.End.Seats)
 	if !m.closing {
 		return nil
 	}
@@ -287,6 +290,19 @@ func (m *merged) add(c *customer, o invoice.Outcome) error {
 		return m.standings.Add(s)
 	}
 	return nil
+}
+
+// addSeats counts a customer's seats for its partner of the month. Without a
+// known one nobody is billed for them.
+func (m *merged) addSeats(customerID string, s invoice.Seats) {
+	if s == (invoice.Seats{}) {
+		return
+	}
+	if payer, code := m.catalog.Payer(customerID, m.month); code == "" {
+		sum := m.seats[payer.Partner.ID]
+		sum.Add(s)
+		m.seats[payer.Partner.ID] = sum
+	}
 }
 
 // addLate keeps the exceptions that closed months did not publish. A line
@@ -340,7 +356,7 @@ func (m *merged) finish() (*computed, error) {
 				line.InvoiceNumber = inv.Number
 			}
 		}
-		m.out.invoices = append(m.out.invoices, partnerInvoice{inv, lines})
+		m.out.invoices = append(m.out.invoices, partnerInvoice{inv, lines, m.seats[id]})
 	}
 	m.out.rates = usedRates(m.out.invoices)
 	if m.closing {

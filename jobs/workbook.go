@@ -23,7 +23,7 @@ import (
 func (p *publication) workbookInfo(ctx context.Context, inv partnerInvoice, csv exports.Control) (exports.WorkbookInfo, error) {
 	info := exports.WorkbookInfo{
 		Invoice: inv.Invoice, Exceptions: ofPartner(p.computed.exceptions, inv.PartnerID),
-		Revision: p.manifest.Revision, SoftwareVersion: p.env.Version, CSV: csv,
+		Revision: p.manifest.Revision, SoftwareVersion: p.env.Version, CSV: csv, Seats: &inv.seats,
 	}
 	var err error
 	if info.Last, err = p.lastMonth(ctx, inv); err != nil {

@@ -133,6 +133,57 @@ func requireSummary(t *testing.T, name string, book *excelize.File, last, this s
 	}
 }
 
+// Each month of the demo opens with the seats that the month before left, but for
+// those that late changes of that month brought.
+func TestWorkbookSeatsOfTheDemo(t *testing.T) {
+	t.Parallel()
+	env := story(t)
+	months, err := env.ledger().Months(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := make(map[string]int64) // by partner
+	late := map[string]int64{"2024-04 " + demoAmerican: 8 - 15} // a purchase of March and a reduction of February
+	for i, m := range months {
+		for _, inv := range m.Current.Invoices {
+			opening, closing := seatsOf(t, bookOf(t, env, m, inv.PartnerID))
+			want := left[inv.PartnerID] + late[m.Month.String()+" "+inv.PartnerID]
+			if i > 0 && opening != want || closing == 0 {
+				t.Errorf("%s, partner %s: opens with %d seats, want %d, and closes with %d", m.Month, inv.PartnerID, opening, want, closing)
+			}
+			left[inv.PartnerID] = closing
+		}
+	}
+	if len(left) != 4 {
+		t.Errorf("%d partners", len(left))
+	}
+}
+
+// seatsOf returns the first and the last number of the roll-forward.
+func seatsOf(t *testing.T, book *excelize.File) (opening, closing int64) {
+	t.Helper()
+	rows, err := book.GetRows("Summary", excelize.Options{RawCellValue: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, row := range rows {
+		switch {
+		case len(row) != 2 || !strings.HasPrefix(row[0], "Seats as "):
+		case strings.HasSuffix(row[0], " begins"):
+			opening = testDecimal(t, row[1]).IntPart()
+			found++
+		case strings.HasSuffix(row[0], " ends"):
+			closing = testDecimal(t, row[1]).IntPart()
+			found++
+		}
+	}
+	if found != 2 {
+		t.Fatalf("the roll-forward of the seats has %d ends", found)
+	}
+	return opening, closing
+}
+
 // A workbook names the revision that it was compared with, its price sheets, and
 // no file that is about other partners alone.
 func TestWorkbookSources(t *testing.T) {

@@ -82,6 +82,9 @@ type Outcome struct {
 	LookBack bool
 }
 
+// Seats says how seats went through a month: a customer's, or all of a partner.
+type Seats = subscription.Seats
+
 // CustomerLock is a lock that was looked up, to be kept when the month closes.
 type CustomerLock struct {
 	CustomerID string
