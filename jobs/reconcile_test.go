@@ -453,6 +453,8 @@ func TestReconcileRefusals(t *testing.T) {
 		{"a file that is not there", ReconcilePlan{Files: []string{"nowhere.csv"}}, nil, ErrMissing, "there is no file or folder nowhere.csv"},
 		{"another kind of file", ReconcilePlan{}, map[string][]byte{"p.csv": []byte("PartnerId,BillingCurrency\na,EUR\n")}, ErrUsage, "p.csv: is a file of partners, no reconciliation file"},
 		{"no file of any kind", ReconcilePlan{}, map[string][]byte{"x.csv": []byte("a,b\n1,2\n")}, ErrUsage, "x.csv: starts with"},
+		{"a header and no lines", ReconcilePlan{}, map[string][]byte{"h.csv": newerCSV(nil)}, ErrUsage, "h.csv: has no lines"},
+		{"disputes as a picture", ReconcilePlan{Disputes: "ticket.png"}, map[string][]byte{"a.csv": good}, ErrUsage, `"ticket.png": want a name that ends in .csv or .xlsx`},
 		{"a file that breaks off", ReconcilePlan{}, map[string][]byte{"g.json.gz": packed[:len(packed)/2]}, nil, "read g.json.gz: it breaks off"},
 		{"a month that was not billed", ReconcilePlan{Month: testMonth(t, "2025-01")}, map[string][]byte{"a.csv": good}, ErrMissing, "2025-01 was not billed"},
 		{"a partner that nobody knows", ReconcilePlan{Partners: []string{"p"}}, map[string][]byte{"a.csv": good}, ErrUsage, `no partner "p"`},

@@ -46,9 +46,7 @@ type document struct {
 	own   map[pricing.Month]bool
 }
 
-// settle finds the months. A numbered invoice bills one. Without a number, as
-// in Microsoft's unbilled data, a month with a fifth of the lines of the
-// fullest one stands for itself; fewer lines are of that one, dated elsewhere.
+// settle finds the month that has most of the lines.
 func (d *document) settle() {
 	most := 0
 	for _, m := range slices.Sorted(maps.Keys(d.months)) {
@@ -57,11 +55,19 @@ func (d *document) settle() {
 		}
 	}
 	d.own = map[pricing.Month]bool{d.month: true}
-	for m, n := range d.months {
-		if d.number == "" && n*5 >= most {
-			d.own[m] = true
-		}
+}
+
+// ample reports whether so many lines are of the month that it stands for
+// itself: a fifth of the fullest month's. Fewer are of that one, dated elsewhere.
+func (d *document) ample(m pricing.Month) bool {
+	return d.months[m] > 0 && d.months[m]*5 >= d.months[d.month]
+}
+
+func (d *document) lines() (n int) {
+	for _, lines := range d.months {
+		n += lines
 	}
+	return n
 }
 
 // monthOf is the month in which a line was billed.
@@ -285,16 +291,20 @@ func (r *reading) settle() error {
 			f.Same = first[f.SHA256]
 			continue
 		}
-		left = true
+		if f.Lines+f.Refused+f.Others > 0 || len(r.parties.wanted) > 0 {
+			left = true
+		} else { // alone it compares nothing, which must not look like agreement
+			reasons = append(reasons, f.Name+": has no lines")
+		}
 		first[f.SHA256] = f.Name
 		for _, d := range f.documents {
 			d.settle()
-			f.Documents = append(f.Documents, ReconciledDocument{Number: d.number, Months: monthNames(d.own)})
 		}
 	}
 	if !left {
 		return fmt.Errorf("%w: none of the files can be reconciled with:\n  %s", ErrUsage, strings.Join(reasons, "\n  "))
 	}
+	r.settleMonths()
 	return nil
 }
 

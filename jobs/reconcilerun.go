@@ -112,6 +112,9 @@ func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconc
 			return nil, fmt.Errorf("%w: format %q; known are %s", ErrUsage, format, strings.Join(ReconcileFormats(), ", "))
 		}
 	}
+	if ext := strings.ToLower(filepath.Ext(plan.Disputes)); plan.Disputes != "" && ext != ".csv" && ext != ".xlsx" {
+		return nil, fmt.Errorf("%w: disputes file %q: want a name that ends in .csv or .xlsx", ErrUsage, plan.Disputes)
+	}
 	at, err := e.snapshot(ctx)
 	if err != nil {
 		return nil, err
