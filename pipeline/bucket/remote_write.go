@@ -53,7 +53,7 @@ func (s remoteStore) put(ctx context.Context, key, mark string, data []byte) err
 
 // errUndecided is a creation that met another one of the same key, and then there
 // was no object.
-var errUndecided = errors.New("another creation of the same object was under way, and came to nothing; run again")
+var errUndecided = errors.New("another creation of the same object was under way, and came to nothing; run again, and if it stays so ask who runs the store: it refuses a name that it does not have")
 
 // settle says how a creation ended that returned err.
 func (s remoteStore) settle(ctx context.Context, key, mark string, err error) error {
