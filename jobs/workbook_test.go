@@ -142,7 +142,7 @@ func TestWorkbookSeatsOfTheDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := make(map[string]int64) // by partner
+	left := make(map[string]int64)                              // by partner
 	late := map[string]int64{"2024-04 " + demoAmerican: 8 - 15} // a purchase of March and a reduction of February
 	for i, m := range months {
 		for _, inv := range m.Current.Invoices {
