@@ -1,6 +1,9 @@
 package jobs
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,5 +35,29 @@ func TestALostCloseHoldsTheBooks(t *testing.T) {
 	put(t, env.Bucket, lost, manifest)
 	if _, err := env.Bill(t.Context(), pricing.MonthOf(2024, 4), false); err != nil {
 		t.Errorf("with the manifest back: %v", err)
+	}
+}
+
+// With the manifest put back from an export nothing is left to a person.
+func TestALostCloseIsPutBack(t *testing.T) {
+	t.Parallel()
+	env := demoEnv(t)
+	lost := february + "manifest.json"
+	manifest := get(t, env.Bucket, lost)
+	damage{t, env.Bucket}.remove(lost)
+	export := t.TempDir()
+	if err := os.WriteFile(filepath.Join(export, "manifest.json"), manifest, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	result, err := env.Repair(t.Context(), RepairPlan{From: []string{export}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Left) > 0 || result.Open() {
+		t.Errorf("left: %+v, %d faults", result.Left, result.Faults)
+	}
+	if !bytes.Equal(get(t, env.Bucket, lost), manifest) {
+		t.Error("the manifest is another one")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -303,10 +304,20 @@ func (r *repairing) rest() {
 				r.leave(f.Object, f.What+" is wrong", "its bytes are those that were recorded, or the record itself was edited", f.Advice)
 			}
 		case WrongBooks:
+			if r.putsBackClose(f.Expected) {
+				continue // whether that was all shows when it is looked at again
+			}
 			r.leave(f.Object, f.What+" is wrong", "what was issued cannot be computed from anything else", f.Advice)
 		default:
 		}
 	}
+}
+
+// putsBackClose reports whether a manifest of the month is to be put back.
+func (r *repairing) putsBackClose(month string) bool {
+	return slices.ContainsFunc(r.result.Actions, func(a RepairAction) bool {
+		return a.Do == PutBack && ledger.KindOfKey(a.Key) == ledger.ManifestKey && strings.HasPrefix(a.Key, "invoices/month="+month+"/")
+	})
 }
 
 // folderOf is the revision folder of a key, or nothing.
