@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/shopspring/decimal"
+	"github.com/xuri/excelize/v2"
 	"pgregory.net/rapid"
 
 	"github.com/calends/calends/exports"
@@ -364,6 +365,30 @@ func TestReconcileTwiceWritesNothing(t *testing.T) {
 	if err != nil || len(result.Findings) > 0 {
 		t.Errorf("verify found %v, %v", result.Findings, err)
 	}
+}
+
+// Files in another order are the same files; the workbook names them.
+func TestReconcileFilesInAnyOrder(t *testing.T) {
+	t.Parallel()
+	env := storyEnv(t)
+	rows := billedRows(t, env, "2024-03", demoEuropean)
+	paths := files(t, map[string][]byte{"a.csv": olderCSV(rows[:9]), "b.csv": newerCSV(rows[9:]), "us.csv": newerCSV(billedRows(t, env, "2024-03", demoAmerican))})
+	plan := ReconcilePlan{Files: paths, Formats: ReconcileFormats()}
+	first := reconciled(t, env, plan)
+	slices.Reverse(plan.Files)
+	if again := reconciled(t, env, plan); again.Written || again.Revision != first.Revision {
+		t.Errorf("turned round: revision %d, written %v", again.Revision, again.Written)
+	}
+	book, err := excelize.OpenReader(bytes.NewReader(get(t, env.Bucket, reconcilePrefix(testMonth(t, first.Month), first.Revision)+partnerFile(demoEuropean, differencesBook))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = book.Close() }()
+	var names []string
+	for _, s := range records(t, book, "Sources") {
+		names = append(names, s["Name"]+" "+s["Records"])
+	}
+	sameLines(t, "sources", names, "reconciliation.csv 25", "a.csv 9", "b.csv 16")
 }
 
 // What the files do not tell about the month is said, and is no difference.

@@ -1,9 +1,11 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +29,35 @@ func (r *reconciliation) newBook(ctx context.Context, id string, w io.Writer) (*
 		}
 	}
 	return exports.NewWorkbook(w, exports.WorkbookInfo{Invoice: inv, Exceptions: ofPartner(r.exceptions, id), Revision: r.month.Current.Revision,
-		SoftwareVersion: r.env.Version, CSV: csv, Recon: new(exports.ReconInfo)})
+		SoftwareVersion: r.env.Version, CSV: csv, Recon: new(exports.ReconInfo), Sources: r.sources(id, csv)})
+}
+
+// sources are what both sides of a partner come from: our invoice, and those
+// of Microsoft's files that name the partner.
+func (r *reconciliation) sources(id string, csv exports.Control) []exports.Source {
+	all := []exports.Source{{Kind: "invoice", Name: csv.File, Month: r.plan.Month.String(), SHA256: csv.SHA256, Records: int64(csv.Totals.Lines), Refused: -1,
+		Use: "our lines; what they come from stands in the invoice's own workbook, reconciliation.xlsx"}}
+	for _, f := range r.reading.files {
+		if !slices.ContainsFunc(f.documents, func(d *document) bool { return d.partners[id] }) {
+			continue
+		}
+		months := make(map[pricing.Month]bool)
+		for _, d := range f.documents {
+			if d.partners[id] {
+				maps.Copy(months, d.own)
+			}
+		}
+		source := exports.Source{Kind: "Microsoft's file", Name: f.Name, Month: strings.Join(monthNames(months), " "), SHA256: f.SHA256,
+			Records: f.Lines, Refused: f.Refused, Use: f.Kind}
+		if f.Same != "" {
+			source.Use = "the same as " + f.Same + ", left out"
+		}
+		all = append(all, source)
+	}
+	slices.SortStableFunc(all[1:], func(a, b exports.Source) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.SHA256, b.SHA256))
+	})
+	return all
 }
 
 // finishBook says what was read of theirs, and what truncation may bring.

@@ -724,8 +724,12 @@ func (r *reconciliation) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// The order in which the files were named is no other result.
+	theirs := slices.SortedStableFunc(slices.Values(r.result.Theirs), func(a, b ReconciledFile) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.SHA256, b.SHA256))
+	})
 	m, written, err := r.env.publishReconciliation(ctx, r.plan.Month,
-		ReconcileManifest{Ours: r.result.Ours, Theirs: r.result.Theirs, Partners: r.result.Partners, Files: files}, r.root)
+		ReconcileManifest{Ours: r.result.Ours, Theirs: theirs, Partners: r.result.Partners, Files: files}, r.root)
 	if err != nil {
 		return err
 	}
