@@ -60,7 +60,7 @@ bench-reconcile: build ## Compare a million lines with a million, beside DuckDB 
 	cd testdata/rivals/reconcile && CGO_ENABLED=1 go run . $(CURDIR)/bin/calends $(SAMPLES)/reconcile $(ROUNDS)
 
 race: ## Run the concurrent packages' tests under the race detector, in random order
-	go test -race -short -shuffle=on $(RACE)
+	go test -race -short -shuffle=on -timeout 30m $(RACE)
 
 fmt: ## Format the Go files and sort their imports
 	$(LINT) fmt

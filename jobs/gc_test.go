@@ -179,6 +179,9 @@ func (b mortalBucket) Delete(ctx context.Context, key string) error {
 // have the files that they had, and closed ones come out the same.
 func TestGCNeverHurts(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("a hundred histories")
+	}
 	files := []string{"partners.csv", "customers.csv", "prices/2026-01", "prices/2026-02", "changes/2026-01.jsonl", "changes/2026-02.jsonl"}
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()

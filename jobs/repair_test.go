@@ -15,6 +15,9 @@ import (
 // deletions loses nothing, and the next one finishes it.
 func TestRepairInterrupted(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("stops after every write")
+	}
 	archive, err := txtar.ParseFile(shelfFolder + "/many.txtar")
 	if err != nil {
 		t.Fatal(err)

@@ -64,6 +64,9 @@ func BenchmarkMonths(b *testing.B) {
 // the whole history.
 func TestSlopeWorldFromStateAndWhole(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("fifteen months")
+	}
 	w := newSlopeWorld(t, 200)
 	for m := range 15 {
 		w.takeMonth(t, m)

@@ -24,7 +24,7 @@ import (
 // CALENDS_TWIN_SEEDS=first-last lives others than the usual ones.
 func TestTwin(t *testing.T) {
 	forSeeds(t, 40, 8, func(t *testing.T, seed uint64) {
-		liveTwice(t, twin.Random(seed, int(1+seed%15)))
+		liveTwice(t, twin.Random(seed, int(1+seed%15)), seed%2 == 0)
 	})
 }
 
@@ -54,7 +54,7 @@ func forSeeds(t *testing.T, last, short uint64, test func(*testing.T, uint64)) {
 // after the other, and what was corrected before is corrected again.
 func TestTwinLate(t *testing.T) {
 	forSeeds(t, 12, 3, func(t *testing.T, seed uint64) {
-		liveTwice(t, scattered(twin.Random(seed, int(2+seed%8)), seed))
+		liveTwice(t, scattered(twin.Random(seed, int(2+seed%8)), seed), seed%2 == 0)
 	})
 }
 
@@ -78,7 +78,8 @@ func scattered(life twin.Life, seed uint64) twin.Life {
 	return life
 }
 
-func liveTwice(t *testing.T, life twin.Life) {
+// liveTwice also holds each month against the whole history, where whole is set.
+func liveTwice(t *testing.T, life twin.Life, whole bool) {
 	t.Helper()
 	ctx := context.Background()
 	files, err := life.WriteFiles(t.TempDir())
@@ -102,7 +103,9 @@ func liveTwice(t *testing.T, life twin.Life) {
 		}
 		if err == nil {
 			compareMonth(ctx, t, env, month, want.Result)
-			sameFromWholeHistory(ctx, t, env, month)
+			if whole {
+				sameFromWholeHistory(ctx, t, env, month)
+			}
 		}
 		if t.Failed() {
 			t.Fatalf("the differences above are after step %d, %s %s", i, want.Step.Kind, month)
