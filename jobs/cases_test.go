@@ -16,6 +16,9 @@ import (
 // TestPublishedCases takes each published example through real files: ingest,
 // bill, reconciliation.csv and exceptions.csv, to the cent.
 func TestPublishedCases(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fifty small buckets")
+	}
 	t.Parallel()
 	all, err := cases.All()
 	if err != nil {

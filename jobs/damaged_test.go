@@ -276,6 +276,9 @@ func (s *shelf) repair(dryRun bool) (RepairResult, string) {
 // TestDamaged: every case of the shelf is found, repaired as far as it goes, and
 // what is left is named. With -update it writes down what is found today.
 func TestDamaged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("every damaged bucket")
+	}
 	t.Parallel()
 	cases, err := filepath.Glob(shelfFolder + "/*.txtar")
 	if err != nil || len(cases) == 0 {

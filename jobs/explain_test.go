@@ -124,6 +124,9 @@ func TestExplainFacts(t *testing.T) {
 
 // Every line of the demo comes out as it stands, and its steps end with its total.
 func TestExplainAllLines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("every line of the demo")
+	}
 	t.Parallel()
 	env, ctx := story(t), context.Background()
 	at, err := env.snapshot(ctx)

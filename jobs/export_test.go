@@ -19,6 +19,9 @@ var marchMonth = pricing.MonthOf(2024, 3)
 const usdPartner = "6c483e07-8f13-4923-9228-bccb7b3b8939"
 
 func TestExportTwiceWritesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole demo twice")
+	}
 	env := demoEnv(t)
 	plan := ExportPlan{Month: marchMonth, Folder: t.TempDir()}
 	for _, written := range []bool{true, false} {

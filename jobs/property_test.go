@@ -26,7 +26,7 @@ import (
 func forLives(t *testing.T, first, last uint64, property func(*testing.T, twin.Life)) {
 	t.Helper()
 	if testing.Short() {
-		last = first + 2 // the race detector has enough to see
+		last = first // the race detector has enough to see
 	}
 	for seed := first; seed <= last; seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {

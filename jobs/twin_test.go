@@ -23,7 +23,7 @@ import (
 //
 // CALENDS_TWIN_SEEDS=first-last lives others than the usual ones.
 func TestTwin(t *testing.T) {
-	forSeeds(t, 40, 8, func(t *testing.T, seed uint64) {
+	forSeeds(t, 40, 4, func(t *testing.T, seed uint64) {
 		liveTwice(t, twin.Random(seed, int(1+seed%15)), seed%2 == 0)
 	})
 }
@@ -53,7 +53,7 @@ func forSeeds(t *testing.T, last, short uint64, test func(*testing.T, uint64)) {
 // in it, or after any number of closes. A month is then corrected by one close
 // after the other, and what was corrected before is corrected again.
 func TestTwinLate(t *testing.T) {
-	forSeeds(t, 12, 3, func(t *testing.T, seed uint64) {
+	forSeeds(t, 12, 2, func(t *testing.T, seed uint64) {
 		liveTwice(t, scattered(twin.Random(seed, int(2+seed%8)), seed), seed%2 == 0)
 	})
 }

@@ -149,6 +149,9 @@ const (
 )
 
 func TestVerifyNamesDamage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("every kind of damage")
+	}
 	tests := []struct {
 		name   string
 		damage func(damage)
