@@ -108,10 +108,13 @@ func (e Env) bill(ctx context.Context, month pricing.Month, dryRun bool) (BillRe
 
 // inBooks refuses months before the books began, and all open ones while the books lack a month.
 func (s snapshot) inBooks(month pricing.Month) error {
+	if err := s.unbroken(month); err != nil {
+		return err
+	}
 	if books := ledger.Books(s.closes); books.Begun && month < books.Begin {
 		return fmt.Errorf("bill %s: %w: the books begin with %s, the first month that was closed; earlier ones were issued elsewhere", month, ErrUsage, books.Begin)
 	}
-	return s.unbroken(month)
+	return nil
 }
 
 func (c *computed) result(known ledger.Month) BillResult {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,27 @@ func TestALostCloseHoldsTheBooks(t *testing.T) {
 	put(t, env.Bucket, lost, manifest)
 	if _, err := env.Bill(t.Context(), pricing.MonthOf(2024, 4), false); err != nil {
 		t.Errorf("with the manifest back: %v", err)
+	}
+}
+
+// Without the first close the books would begin a month later, and what comes
+// late for the first would never be billed.
+func TestALostFirstCloseHoldsTheBooks(t *testing.T) {
+	t.Parallel()
+	env := demoEnv(t)
+	damage{t, env.Bucket}.remove("invoices/month=2024-01/revision=0002/manifest.json")
+	for _, month := range []pricing.Month{pricing.MonthOf(2024, 1), pricing.MonthOf(2024, 4)} {
+		_, err := env.Bill(t.Context(), month, true)
+		if err == nil || !strings.Contains(err.Error(), "the manifest that closed 2024-01 is lost, while 2024-02 is closed") {
+			t.Errorf("bill %s: %v", month, err)
+		}
+	}
+	verified, err := env.Verify(t.Context(), VerifyPlan{SkipProof: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(verified.Findings, func(f Finding) bool { return f.Kind == WrongBooks }) {
+		t.Errorf("verify finds %+v", verified.Findings)
 	}
 }
 

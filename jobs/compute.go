@@ -23,6 +23,7 @@ import (
 // computed is a month as the ledger wants it, before any file is written.
 type computed struct {
 	month      pricing.Month
+	books      invoice.Books    // as they were before it
 	catalog    *ledger.Catalog  // what it was computed with
 	invoices   []partnerInvoice // in PartnerId order
 	exceptions []invoice.Exception
@@ -334,7 +335,7 @@ func (m *merged) mismatch(l *invoice.Line, currency string) {
 
 // finish consolidates the lines by partner.
 func (m *merged) finish() (*computed, error) {
-	m.out.month, m.out.catalog = m.month, m.catalog
+	m.out.month, m.out.books, m.out.catalog = m.month, m.books, m.catalog
 	m.out.policies = make(map[string]invoice.Policies)
 	for id := range m.catalog.Partners {
 		m.out.policies[id] = ledger.PolicyNames(m.catalog.PoliciesIn(id, m.month))

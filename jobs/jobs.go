@@ -141,16 +141,22 @@ func (s snapshot) month(m pricing.Month) (ledger.Month, bool) {
 	return ledger.Month{}, false
 }
 
-// unbroken refuses an open month while a month between closed ones is not closed:
-// its manifest is lost, and what it issued would be billed once more.
+// unbroken refuses an open month while a month of the books before the last
+// closed one is not closed: its manifest is lost, and what it issued would be
+// billed once more, or never be corrected.
 func (s snapshot) unbroken(month pricing.Month) error {
 	if known, ok := s.month(month); ok && known.Current.State == ledger.Closed {
 		return nil // is only proved
 	}
-	for i, c := range s.closes[min(1, len(s.closes)):] {
-		if lost := s.closes[i].Month + 1; c.Month != lost {
-			return fmt.Errorf("%s cannot be computed: the manifest that closed %s is lost, while %s is closed: calends repair --from DIR puts it back from an export or a backup", month, lost, c.Month)
+	if len(s.closes) == 0 {
+		return nil
+	}
+	want := s.closes[len(s.closes)-1].Begins
+	for _, c := range s.closes {
+		if want = min(want, c.Month); c.Month != want {
+			return fmt.Errorf("%s cannot be computed: the manifest that closed %s is lost, while %s is closed: calends repair --from DIR puts it back from an export or a backup", month, want, c.Month)
 		}
+		want++
 	}
 	return nil
 }

@@ -219,6 +219,10 @@ func (p *publication) keepState(ctx context.Context) (err error) {
 		return err
 	}
 	p.manifest.AtClose = at
+	p.manifest.Begins = p.manifest.Month
+	if books := p.computed.books; books.Begun {
+		p.manifest.Begins = books.Begin.String()
+	}
 	return nil
 }
 

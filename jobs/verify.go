@@ -423,6 +423,9 @@ func (v *verification) books() {
 		if last != 0 && m.Month != last+1 {
 			v.wrong(WrongBooks, m.Month.String(), "closed months follow each other", (last + 1).String(), m.Month.String())
 		}
+		if last == 0 && m.Current.Begins != "" && m.Current.Begins != m.Month.String() {
+			v.wrong(WrongBooks, m.Month.String(), "the books begin with", m.Current.Begins, m.Month.String())
+		}
 		last = m.Month
 		before := ""
 		for i, inv := range m.Current.Invoices {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/calends/calends/jobs"
@@ -69,22 +71,47 @@ func (r reconcileView) writeUnknown(w io.Writer) {
 	fmt.Fprintf(w, "UNKNOWN: %s. Open: %s.\n", cmp.Or(strings.Join(amounts, ", "), "nothing"), plural(r.Open, "difference"))
 }
 
+// writeCauses has a row a cause and a column a currency: amounts of two are
+// never added.
 func (r reconcileView) writeCauses(w io.Writer) {
-	t := newTable("CAUSE", ">LINES", ">AMOUNT", "", "")
+	var order []string
+	amounts := make(map[string]map[string]string)
+	lines, free, currencies := make(map[string]int), make(map[string]int), make(map[string]bool)
 	for _, c := range r.Causes {
 		if c.Differences == 0 {
 			continue
 		}
-		note := ""
-		if c.Free > 0 {
-			note = fmt.Sprintf("%d cost nothing", c.Free)
+		if amounts[c.Cause] == nil {
+			order = append(order, c.Cause)
+			amounts[c.Cause] = make(map[string]string)
 		}
-		t.add(c.Cause, fmt.Sprint(c.Differences), c.Total, c.Currency, note)
+		amounts[c.Cause][c.Currency] = c.Total
+		currencies[c.Currency] = true
+		lines[c.Cause] += c.Differences
+		free[c.Cause] += c.Free
 	}
-	if len(t.rows) > 0 {
-		fmt.Fprintln(w)
-		t.write(w, "  ")
+	if len(order) == 0 {
+		return
 	}
+	columns := slices.Sorted(maps.Keys(currencies))
+	titles := []string{"CAUSE", ">LINES"}
+	for _, currency := range columns {
+		titles = append(titles, ">"+currency)
+	}
+	t := newTable(append(titles, "")...)
+	for _, cause := range order {
+		row := []string{cause, fmt.Sprint(lines[cause])}
+		for _, currency := range columns {
+			row = append(row, amounts[cause][currency])
+		}
+		note := ""
+		if free[cause] > 0 {
+			note = fmt.Sprintf("%d cost nothing", free[cause])
+		}
+		t.add(append(row, note)...)
+	}
+	fmt.Fprintln(w)
+	t.write(w, "  ")
 }
 
 func (r reconcileView) writePartners(w io.Writer) {

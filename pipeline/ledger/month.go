@@ -51,6 +51,9 @@ type Manifest struct {
 	Rates []RateRef `json:"rates,omitempty"`
 	// Locks are the prices that this close adds to those of earlier ones.
 	Locks []Object `json:"locks,omitempty"`
+	// Begins is the month with which the books begin, in closed months: without
+	// it the loss of the first close would move it.
+	Begins string `json:"begins,omitempty"`
 	// AtClose is where everything stood at this close.
 	AtClose *AtClose `json:"atClose,omitempty"`
 }
@@ -117,6 +120,9 @@ type Close struct {
 	Rates map[RateKey]decimal.Decimal
 	// Policies by partner, as the close recorded them.
 	Policies map[string]invoice.Policies
+	// Begins is the month with which the books began; the close's own month where
+	// the manifest does not say.
+	Begins pricing.Month
 	// AtClose is nil for closes of a program that kept no state.
 	AtClose *AtClose
 }
@@ -334,7 +340,15 @@ func Closes(months []Month) ([]Close, error) {
 			}
 			rates[RateKey{r.Pricing, r.Billing, month}] = rate
 		}
-		closes = append(closes, Close{Month: m.Month, Inputs: int64(len(m.Current.Inputs)), Locks: m.Current.Locks,
+		begins := m.Month
+		if m.Current.Begins != "" {
+			month, err := pricing.ParseMonth(m.Current.Begins)
+			if err != nil {
+				return nil, fmt.Errorf("close of %s, begin of the books: %w", m.Month, err)
+			}
+			begins = month
+		}
+		closes = append(closes, Close{Month: m.Month, Begins: begins, Inputs: int64(len(m.Current.Inputs)), Locks: m.Current.Locks,
 			Rates: rates, Policies: m.Current.Policies, AtClose: m.Current.AtClose})
 	}
 	return closes, nil
