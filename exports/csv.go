@@ -26,6 +26,9 @@ type CSV struct {
 	// flushed counts the bytes that are no longer in buf.
 	flushed int64
 
+	// number is the invoice number of rows of blocks.
+	number string
+
 	account *invoice.Account
 	item    *invoice.Item
 	// runs holds, by index in csvRuns, the text of those of account and item.
@@ -71,6 +74,19 @@ func (c *CSV) Encode(l *invoice.Line) error {
 	c.totals.Add(l)
 	if len(c.buf) >= csvBuffer {
 		c.flush()
+	}
+	return c.err
+}
+
+// SetInvoice sets the invoice number of the rows of blocks that follow, "" in
+// an open month.
+func (c *CSV) SetInvoice(number string) { c.number = number }
+
+// EncodeBlock writes rows from:to of a block: the bytes that its lines in full
+// would give, one by one.
+func (c *CSV) EncodeBlock(b *invoice.Block, from, to int) error {
+	for i := from; i < to && c.err == nil; i++ {
+		_ = c.Encode(inFull(b, i, c.number)) // kept in c.err
 	}
 	return c.err
 }

@@ -30,6 +30,8 @@ type Parquet struct {
 	rows     int // in the open row group
 	totals   invoice.Totals
 	err      error
+	// number is the invoice number of rows of blocks.
+	number string
 
 	account *invoice.Account
 	item    *invoice.Item
@@ -62,6 +64,19 @@ func (p *Parquet) Encode(l *invoice.Line) error {
 	p.totals.Add(l)
 	if p.rows == parquetGroup {
 		p.flush()
+	}
+	return p.err
+}
+
+// SetInvoice sets the invoice number of the rows of blocks that follow, "" in
+// an open month.
+func (p *Parquet) SetInvoice(number string) { p.number = number }
+
+// EncodeBlock writes rows from:to of a block: the bytes that its lines in full
+// would give, one by one.
+func (p *Parquet) EncodeBlock(b *invoice.Block, from, to int) error {
+	for i := from; i < to && p.err == nil; i++ {
+		_ = p.Encode(inFull(b, i, p.number)) // kept in p.err
 	}
 	return p.err
 }
