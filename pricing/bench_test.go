@@ -59,7 +59,7 @@ func benchmarkLines(b *testing.B, do func(Calculation)) {
 func BenchmarkSubtotal(b *testing.B) {
 	var sum int64
 	b.Run("uint128", func(b *testing.B) {
-		benchmarkLines(b, func(c Calculation) { units, _ := c.subtotal(); sum += units })
+		benchmarkLines(b, func(c Calculation) { units, _ := c.Units(); sum += units.Subtotal })
 	})
 	b.Run("big", func(b *testing.B) {
 		benchmarkLines(b, func(c Calculation) { units, _ := c.bigSubtotal(); sum += units })
@@ -97,15 +97,17 @@ func BenchmarkCycleAt(b *testing.B) {
 	}
 }
 
-func TestSubtotalDoesNotAllocate(t *testing.T) {
+func TestUnitsDoNotAllocate(t *testing.T) {
+	tax := decimal.New(19, -2)
 	lines := manyLines()
 	i := 0
 	if got := testing.AllocsPerRun(len(lines), func() {
-		if _, _, ok := lines[i%len(lines)].product128(); !ok {
+		u, ok := lines[i%len(lines)].Units()
+		if !ok {
 			t.Fatalf("%+v does not fit 128 bits", lines[i%len(lines)])
 		}
-		if _, err := lines[i%len(lines)].subtotal(); err != nil {
-			t.Fatal(err)
+		if _, ok := TaxUnits(u.Subtotal, tax); !ok {
+			t.Fatalf("the tax on %d does not fit 128 bits", u.Subtotal)
 		}
 		i++
 	}); got != 0 {

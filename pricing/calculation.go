@@ -87,23 +87,124 @@ const amountLimit = 1_000_000_000_000_000_000
 // priceDecimals is how many decimals a printed unit price has at most.
 const priceDecimals = 10
 
+// Units is a [Rated] in whole numbers: prices in units of 10^-10 of the pricing
+// currency, the amount in minor units of the billing currency.
+type Units struct {
+	UnitPrice, EffectiveUnitPrice int64
+	Subtotal                      int64
+}
+
 // Rate computes the line. It is exact up to the one truncation, whatever the
 // sizes of the numbers: 128-bit integers where they suffice, big integers where
 // they do not. The only error is [ErrAmountRange].
 func (c Calculation) Rate() (Rated, error) {
-	subtotal, err := c.subtotal()
+	if u, ok := c.Units(); ok {
+		return Rated{Subtotal: u.Subtotal,
+			UnitPrice:          decimal.New(u.UnitPrice, -priceDecimals),
+			EffectiveUnitPrice: decimal.New(u.EffectiveUnitPrice, -priceDecimals)}, nil
+	}
+	return c.bigRate()
+}
+
+// Units computes the line in whole numbers, without allocating. ok is false
+// where a product needs more than 128 bits, or a result more than 64: then
+// [Calculation.Rate] gives it all the same, or says why there is none.
+func (c Calculation) Units() (u Units, ok bool) {
+	price, priceScale, ok1 := small(c.UnitPrice)
+	share, shareScale, ok2 := oneLess(c.Discount)
+	rate, rateScale, ok3 := small(c.ExchangeRate)
+	if !ok1 || !ok2 || !ok3 {
+		return Units{}, false
+	}
+	var ok4 bool
+	months, term := uint64(c.CycleMonths), uint64(c.TermMonths)
+	list := uint128{lo: price}
+	u.UnitPrice, ok1 = printed(list, priceScale, months, term)
+	net, ok2 := list.mul(share)
+	days, ok3 := net.mul(uint64(c.BillingDays))
+	u.EffectiveUnitPrice, ok4 = printed(days, priceScale+shareScale, months, term*uint64(c.CycleDays))
+	if !ok1 || !ok2 || !ok3 || !ok4 {
+		return Units{}, false
+	}
+	u.Subtotal, ok = c.truncated(days, rate, priceScale+shareScale+rateScale)
+	if c.Credit {
+		u.EffectiveUnitPrice, u.Subtotal = -u.EffectiveUnitPrice, -u.Subtotal
+	}
+	return u, ok
+}
+
+// printed returns price x 10^-scale x num/den in units of 10^-10, half to even.
+func printed(price uint128, scale int, num, den uint64) (units int64, ok bool) {
+	shift := priceDecimals - scale
+	power, ok := pow10(max(shift, -shift))
+	if !ok {
+		return 0, false
+	}
+	below := uint128{lo: den}
+	if shift >= 0 {
+		price, ok = price.mul(power)
+	} else {
+		below, ok = below.mul(power)
+	}
+	if ok {
+		price, ok = price.mul(num)
+	}
+	if !ok || below.hi != 0 || below.lo > 1<<63 {
+		return 0, false
+	}
+	result, remainder := price.div(below.lo)
+	if result.hi != 0 || result.lo > 1<<62 { // before rounding up, which could wrap around
+		return 0, false
+	}
+	if twice := 2 * remainder; twice > below.lo || twice == below.lo && result.lo&1 == 1 {
+		result.lo++
+	}
+	return int64(result.lo), true
+}
+
+// truncated is the one place where an amount is truncated: toward zero, since
+// every factor is positive and the sign comes last. price is that of all billed
+// days, and rate stands with it at 10^-scale.
+func (c Calculation) truncated(price uint128, rate uint64, scale int) (units int64, ok bool) {
+	shift := scale - c.MinorDigits
+	power, ok := pow10(max(shift, -shift))
+	up, below := uint64(1), uint128{lo: uint64(c.TermMonths) * uint64(c.CycleDays)}
+	if ok && shift >= 0 {
+		below, ok = below.mul(power)
+	} else {
+		up = power
+	}
+	quantity, each := uint64(c.Quantity), uint64(1)
+	if c.PerUnit {
+		quantity, each = 1, quantity
+	}
+	for _, factor := range [...]uint64{rate, up, uint64(c.CycleMonths), quantity} {
+		if ok {
+			price, ok = price.mul(factor)
+		}
+	}
+	if !ok || below.hi != 0 {
+		return 0, false
+	}
+	quotient, _ := price.div(below.lo)
+	quotient, ok = quotient.mul(each)
+	if !ok || quotient.hi != 0 || quotient.lo >= amountLimit {
+		return 0, false
+	}
+	return int64(quotient.lo), true
+}
+
+// bigRate is the path for numbers that 128 bits cannot hold.
+func (c Calculation) bigRate() (Rated, error) {
+	subtotal, err := c.bigSubtotal()
 	if err != nil {
 		return Rated{}, err
 	}
-	unit := fraction{num: []uint64{uint64(c.CycleMonths)}, den: []uint64{uint64(c.TermMonths)}}
-	effective := fraction{
-		num: []uint64{uint64(c.CycleMonths), uint64(c.BillingDays)},
-		den: []uint64{uint64(c.TermMonths), uint64(c.CycleDays)},
-	}
+	months, term := int64(c.CycleMonths), int64(c.TermMonths)
 	rated := Rated{
 		Subtotal:           subtotal,
-		UnitPrice:          unit.of(c.UnitPrice),
-		EffectiveUnitPrice: effective.of(c.UnitPrice, one.Sub(c.Discount)),
+		UnitPrice:          proratedShare(months, term, c.UnitPrice),
+		EffectiveUnitPrice: proratedShare(months*int64(c.BillingDays), term*int64(c.CycleDays), c.UnitPrice, one.Sub(c.Discount)),
 	}
 	if c.Credit {
 		rated.Subtotal = -rated.Subtotal
@@ -112,61 +213,19 @@ func (c Calculation) Rate() (Rated, error) {
 	return rated, nil
 }
 
+// proratedShare returns the product of the factors x num/den, rounded half to even to
+// the decimals of a printed price.
+func proratedShare(num, den int64, factors ...decimal.Decimal) decimal.Decimal {
+	above, below := big.NewInt(num), big.NewInt(den)
+	for _, d := range factors {
+		multiply(above, below, d)
+	}
+	return quotient(above, below, priceDecimals)
+}
+
 var one = decimal.NewFromInt(1)
 
-// subtotal is the one place where an amount is truncated: toward zero, since
-// every factor is positive and the sign comes last.
-func (c Calculation) subtotal() (int64, error) {
-	num, den, ok := c.product128()
-	if !ok {
-		return c.bigSubtotal()
-	}
-	quotient, _ := num.div(den)
-	if c.PerUnit {
-		quotient, ok = quotient.mul(uint64(c.Quantity))
-	}
-	if !ok || quotient.hi != 0 || quotient.lo >= amountLimit {
-		return 0, ErrAmountRange
-	}
-	return int64(quotient.lo), nil
-}
-
-// product128 returns the exact amount before truncation as num/den: of one
-// licence under PerUnit, else of the line. ok is false when it does not fit.
-func (c Calculation) product128() (num uint128, den uint64, ok bool) {
-	price, priceScale, ok1 := small(c.UnitPrice)
-	share, shareScale, ok2 := oneLess(c.Discount)
-	rate, rateScale, ok3 := small(c.ExchangeRate)
-	if !ok1 || !ok2 || !ok3 {
-		return uint128{}, 0, false
-	}
-	shift := priceScale + shareScale + rateScale - c.MinorDigits
-	up, down := uint64(1), uint64(1)
-	if shift >= 0 {
-		down, ok = pow10(shift)
-	} else {
-		up, ok = pow10(-shift)
-	}
-	num = uint128{lo: price}
-	for _, factor := range [...]uint64{share, rate, up, uint64(c.CycleMonths), uint64(c.BillingDays)} {
-		if !ok {
-			return uint128{}, 0, false
-		}
-		num, ok = num.mul(factor)
-	}
-	if ok && !c.PerUnit {
-		num, ok = num.mul(uint64(c.Quantity))
-	}
-	divisor := uint128{lo: down}
-	for _, factor := range [...]uint64{uint64(c.TermMonths), uint64(c.CycleDays)} {
-		if ok {
-			divisor, ok = divisor.mul(factor)
-		}
-	}
-	return num, divisor.lo, ok && divisor.hi == 0
-}
-
-// bigSubtotal is the path for numbers that 128 bits cannot hold.
+// bigSubtotal truncates the amount, as [Calculation.truncated] does.
 func (c Calculation) bigSubtotal() (int64, error) {
 	num, den := big.NewInt(1), big.NewInt(1)
 	for _, d := range [...]decimal.Decimal{c.UnitPrice, one.Sub(c.Discount), c.ExchangeRate, decimal.New(1, int32(c.MinorDigits))} {
@@ -207,6 +266,24 @@ func Tax(subtotal int64, rate decimal.Decimal) (int64, error) {
 	return Truncate(decimal.NewFromInt(subtotal).Mul(rate), 0)
 }
 
+// TaxUnits is [Tax] without allocating. ok is false where it does not suffice.
+func TaxUnits(subtotal int64, rate decimal.Decimal) (units int64, ok bool) {
+	coefficient, scale, ok := small(rate)
+	power, fits := pow10(scale)
+	if !ok || !fits {
+		return 0, false
+	}
+	product, ok := uint128{lo: uint64(max(subtotal, -subtotal))}.mul(coefficient)
+	quotient, _ := product.div(power)
+	if !ok || quotient.hi != 0 || quotient.lo >= amountLimit {
+		return 0, false
+	}
+	if subtotal < 0 {
+		return -int64(quotient.lo), true
+	}
+	return int64(quotient.lo), true
+}
+
 // ExchangeRate returns the rate from the pricing to the billing currency, given
 // what a unit of each is worth in USD: rounded half even to 9 decimals, or to 9
 // significant digits where that is finer. The rounded rate is the one used.
@@ -220,75 +297,6 @@ func ExchangeRate(pricing, billing decimal.Decimal) decimal.Decimal {
 		places++
 	}
 	return quotient(num, den, places)
-}
-
-// fraction multiplies prices by num/den, exactly, and rounds once.
-type fraction struct{ num, den []uint64 }
-
-// of returns the product of the factors and the fraction, rounded half even to
-// the decimals of a printed price.
-func (f fraction) of(factors ...decimal.Decimal) decimal.Decimal {
-	if result, ok := f.of128(factors); ok {
-		return result
-	}
-	return f.ofBig(factors)
-}
-
-// ofBig is the path for numbers that 128 bits cannot hold.
-func (f fraction) ofBig(factors []decimal.Decimal) decimal.Decimal {
-	num, den := big.NewInt(1), big.NewInt(1)
-	for _, d := range factors {
-		multiply(num, den, d)
-	}
-	for _, n := range f.num {
-		num.Mul(num, new(big.Int).SetUint64(n))
-	}
-	for _, n := range f.den {
-		den.Mul(den, new(big.Int).SetUint64(n))
-	}
-	return quotient(num, den, priceDecimals)
-}
-
-func (f fraction) of128(factors []decimal.Decimal) (_ decimal.Decimal, ok bool) {
-	num, den, shift := uint128{lo: 1}, uint128{lo: 1}, priceDecimals
-	for _, d := range factors {
-		coefficient, scale, ok := small(d)
-		if !ok {
-			return decimal.Decimal{}, false
-		}
-		if num, ok = num.mul(coefficient); !ok {
-			return decimal.Decimal{}, false
-		}
-		shift -= scale
-	}
-	up, down := f.num, f.den
-	power, ok := pow10(max(shift, -shift))
-	if shift >= 0 {
-		up = append(up[:len(up):len(up)], power)
-	} else {
-		down = append(down[:len(down):len(down)], power)
-	}
-	for _, n := range up {
-		if ok {
-			num, ok = num.mul(n)
-		}
-	}
-	for _, n := range down {
-		if ok {
-			den, ok = den.mul(n)
-		}
-	}
-	if !ok || den.hi != 0 || den.lo > 1<<63 {
-		return decimal.Decimal{}, false
-	}
-	result, remainder := num.div(den.lo)
-	if result.hi != 0 || result.lo > 1<<62 { // before rounding up, which could wrap around
-		return decimal.Decimal{}, false
-	}
-	if twice := 2 * remainder; twice > den.lo || twice == den.lo && result.lo&1 == 1 {
-		result.lo++
-	}
-	return decimal.New(int64(result.lo), -priceDecimals), true
 }
 
 // small returns a decimal that is not negative as coefficient x 10^-scale. ok

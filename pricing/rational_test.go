@@ -87,36 +87,32 @@ func inRange(units *big.Rat) bool { return new(big.Rat).Abs(units).Cmp(tenTo(18)
 // compareWithTwin holds all paths of a calculation against the twin.
 func compareWithTwin(t interface{ Fatalf(string, ...any) }, c Calculation) {
 	want := ratSubtotal(c)
-	for name, path := range map[string]func() (int64, error){"subtotal": c.subtotal, "bigSubtotal": c.bigSubtotal} {
-		got, err := path()
-		switch {
-		case !inRange(want):
-			if !errors.Is(err, ErrAmountRange) {
-				t.Fatalf("%s of %+v: got %d, %v, the twin has %s", name, c, got, err, want.RatString())
-			}
-		case err != nil || big.NewRat(got, 1).Cmp(want) != 0:
-			t.Fatalf("%s of %+v: got %d, %v, the twin has %s", name, c, got, err, want.RatString())
-		}
-	}
-
-	rated, err := c.Rate()
-	if err != nil {
-		if inRange(want) || !errors.Is(err, ErrAmountRange) {
-			t.Fatalf("%+v: %v", c, err)
-		}
-		return
-	}
 	unit, effective := ratHalfEven(ratUnitPrice(c), 10), ratHalfEven(ratEffective(c), 10)
-	months := fraction{num: []uint64{uint64(c.CycleMonths)}, den: []uint64{uint64(c.TermMonths)}}
-	if got := months.ofBig([]decimal.Decimal{c.UnitPrice}); ratOf(got).Cmp(unit) != 0 {
-		t.Fatalf("unit price of %+v on big integers: got %s, the twin has %s", c, got, unit.FloatString(12))
-	}
+	billable := inRange(want)
 	if c.Credit {
 		want.Neg(want)
 		effective.Neg(effective)
 	}
-	if big.NewRat(rated.Subtotal, 1).Cmp(want) != 0 || ratOf(rated.UnitPrice).Cmp(unit) != 0 || ratOf(rated.EffectiveUnitPrice).Cmp(effective) != 0 {
-		t.Fatalf("%+v: got %+v, the twin has %s, %s and %s", c, rated, unit.FloatString(12), effective.FloatString(12), want.RatString())
+	for name, path := range map[string]func() (Rated, error){"Rate": c.Rate, "bigRate": c.bigRate} {
+		got, err := path()
+		switch {
+		case !billable:
+			if !errors.Is(err, ErrAmountRange) {
+				t.Fatalf("%s of %+v: got %+v, %v, the twin has %s", name, c, got, err, want.RatString())
+			}
+		case err != nil:
+			t.Fatalf("%s of %+v: %v, the twin has %s", name, c, err, want.RatString())
+		case big.NewRat(got.Subtotal, 1).Cmp(want) != 0 || ratOf(got.UnitPrice).Cmp(unit) != 0 || ratOf(got.EffectiveUnitPrice).Cmp(effective) != 0:
+			t.Fatalf("%s of %+v: got %+v, the twin has %s, %s and %s", name, c, got, unit.FloatString(12), effective.FloatString(12), want.RatString())
+		}
+	}
+	u, fast := c.Units()
+	if !fast {
+		return
+	}
+	printed := func(units int64) *big.Rat { return ratOf(decimal.New(units, -priceDecimals)) }
+	if big.NewRat(u.Subtotal, 1).Cmp(want) != 0 || printed(u.UnitPrice).Cmp(unit) != 0 || printed(u.EffectiveUnitPrice).Cmp(effective) != 0 {
+		t.Fatalf("Units of %+v: got %+v, the twin has %s, %s and %s", c, u, unit.FloatString(12), effective.FloatString(12), want.RatString())
 	}
 }
 
@@ -233,6 +229,9 @@ func TestTaxAgainstRationals(t *testing.T) {
 		subtotal := rapid.Int64Range(-amountLimit+1, amountLimit-1).Draw(t, "subtotal")
 		rate := decimal.New(rapid.Int64Range(0, 2_000_000).Draw(t, "rate"), -6)
 		want := whole(times(big.NewRat(subtotal, 1), ratOf(rate)))
+		if units, fast := TaxUnits(subtotal, rate); fast && big.NewRat(units, 1).Cmp(want) != 0 {
+			t.Fatalf("TaxUnits of %d at %s: got %d, the twin has %s", subtotal, rate, units, want.RatString())
+		}
 		got, err := Tax(subtotal, rate)
 		if !inRange(want) {
 			if !errors.Is(err, ErrAmountRange) {
@@ -261,7 +260,9 @@ func TestPathsTaken(t *testing.T) {
 		{"a price in thousands", charge("12e3", "1/12", "28/30", 10), "0", "1", true},
 		{"a zero of another exponent", charge("120.96", "1/12", "28/30", 10), "0e1", "1", true},
 		{"all of it off", charge("120.96", "1/12", "28/30", 10), "1", "1", true},
-		{"18 digits", charge("9999999999999999.99", "1/1", "30/30", 1), "0", "1", true},
+		{"a price of nine digits", charge("400000000.99", "1/1", "30/30", 1), "0", "1", true},
+		{"a printed price beyond 64 bits", charge("4000000000.99", "1/1", "30/30", 1), "0", "1", false},
+		{"18 digits", charge("9999999999999999.99", "1/1", "30/30", 1), "0", "1", false},
 		{"19 digits", charge("99999999999999999.99", "1/1", "30/30", 1), "0", "1", false},
 		{"30 digits", charge("12.3456789012345678901234567890", "1/1", "30/30", 1), "0", "1", false},
 		{"a discount of 19 digits", charge("10", "1/1", "30/30", 1), "0.1234567890123456789", "1", false},
@@ -274,7 +275,7 @@ func TestPathsTaken(t *testing.T) {
 			t.Parallel()
 			c := test.c
 			c.Discount, c.ExchangeRate = dec(test.discount), dec(test.rate)
-			if _, _, fast := c.product128(); fast != test.fast {
+			if _, fast := c.Units(); fast != test.fast {
 				t.Errorf("%+v: in 128 bits %t, want %t", c, fast, test.fast)
 			}
 			compareWithTwin(t, c)
@@ -282,12 +283,5 @@ func TestPathsTaken(t *testing.T) {
 	}
 	if _, _, fast := small(dec("-1")); fast {
 		t.Error("a negative number fits an unsigned one")
-	}
-	price := fraction{num: []uint64{1}, den: []uint64{12}}
-	if _, fast := price.of128([]decimal.Decimal{dec("120.96")}); !fast {
-		t.Error("the printed price of 120.96 does not fit 128 bits")
-	}
-	if got, fast := price.of128([]decimal.Decimal{dec("12.3456789012345678901234567890")}); fast {
-		t.Errorf("the printed price of 30 digits fits 128 bits: %s", got)
 	}
 }
