@@ -34,16 +34,21 @@ func (d Date) Civil() (year int, month time.Month, day int) {
 
 // String returns the date as 2006-01-02, or "" for NoDate.
 func (d Date) String() string {
+	var text [16]byte
+	return string(d.Append(text[:0]))
+}
+
+// Append appends what String returns.
+func (d Date) Append(dst []byte) []byte {
 	if d == NoDate {
-		return ""
+		return dst
 	}
 	year, month, day := d.Civil()
 	if year < 0 || year > 9999 {
-		return fmt.Sprintf("%04d-%02d-%02d", year, month, day)
+		return fmt.Appendf(dst, "%04d-%02d-%02d", year, month, day)
 	}
-	text := [...]byte{'0' + byte(year/1000), '0' + byte(year/100%10), '0' + byte(year/10%10), '0' + byte(year%10),
-		'-', '0' + byte(month/10), '0' + byte(month%10), '-', '0' + byte(day/10), '0' + byte(day%10)}
-	return string(text[:])
+	return append(dst, '0'+byte(year/1000), '0'+byte(year/100%10), '0'+byte(year/10%10), '0'+byte(year%10),
+		'-', '0'+byte(month/10), '0'+byte(month%10), '-', '0'+byte(day/10), '0'+byte(day%10))
 }
 
 // AddMonths returns the same day of the month n months on (or back), clamped

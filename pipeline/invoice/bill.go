@@ -1,8 +1,11 @@
 package invoice
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,8 +68,9 @@ type Elsewhere struct {
 	Month pricing.Month
 }
 
-// Outcome is what a customer's history gives for one month.
+// Outcome is what a customer's history gives for one month, besides its lines.
 type Outcome struct {
+	// Lines are filled in by [Bill] alone.
 	Lines      []*Line
 	Exceptions []Exception
 	Count      subscription.Count
@@ -80,6 +84,9 @@ type Outcome struct {
 	// more happens to it: something was missing that can still come in.
 	End      subscription.End
 	LookBack bool
+	// Mismatched counts lines of closed months that no invoice can hold: their
+	// partner has changed its currency since.
+	Mismatched int
 }
 
 // Seats says how seats went through a month: a customer's, or all of a partner.
@@ -97,11 +104,88 @@ type CustomerLock struct {
 // In the first open month they include the late lines and corrections of
 // closed ones. An error comes from the world, never from a change.
 func Bill(world World, books Books, month pricing.Month, c Customer) (Outcome, error) {
-	b := biller{world: world, books: books, month: month, customer: c.ID, items: make(map[*subscription.Term]*Item), accounts: make(map[pricing.Month]*Account)}
+	b := NewBiller(world, books, month)
+	outcome, err := b.Bill(c)
+	for _, p := range b.Partners() {
+		outcome.Lines = slices.AppendSeq(outcome.Lines, b.Block(p).Lines())
+	}
+	return outcome, err
+}
+
+// Biller bills one customer after another and keeps their lines by partner. It
+// is for one goroutine.
+type Biller struct {
+	world       World
+	books       Books
+	month       pricing.Month
+	first, last pricing.Date // of the month
+
+	shared   *Shared
+	items    map[itemKey]int32
+	locks    map[*subscription.Lock]int32
+	rates    map[rateKey]int32
+	notes    map[Note]int32
+	partners map[string]*Block
+
+	// What follows is of the customer at hand.
+	customer string
+	outcome  Outcome
+	lines    Block // of the billed month
+	desired  Block // what the history wants for closed months
+	accounts []monthAccount
+	term     *subscription.Term // the last one that had a line, and its item
+	item     int32
+}
+
+// monthAccount is who pays for the customer in a month.
+type monthAccount struct {
+	month pricing.Month
+	payer *subscription.Payer
+	code  pricing.Code
+	index int32 // of the account; -1 before it has a line
+}
+
+type itemKey struct {
+	lock         *subscription.Lock
+	sku          pricing.SKU
+	availability string
+	addOn, trial bool
+	term         pricing.Term
+	plan         pricing.Plan
+}
+
+type rateKey struct {
+	pricing string
+	partner string
+	month   pricing.Month
+}
+
+// NewBiller returns a Biller of customers' lines of the month.
+func NewBiller(world World, books Books, month pricing.Month) *Biller {
+	shared := new(Shared)
+	return &Biller{
+		world: world, books: books, month: month, first: month.First(), last: month.Last(),
+		shared: shared, items: make(map[itemKey]int32), locks: make(map[*subscription.Lock]int32), rates: make(map[rateKey]int32),
+		notes: make(map[Note]int32), partners: make(map[string]*Block),
+		lines: Block{Shared: shared}, desired: Block{Shared: shared},
+	}
+}
+
+// Partners returns the ids of those that have lines, in order.
+func (b *Biller) Partners() []string { return slices.Sorted(maps.Keys(b.partners)) }
+
+// Block returns a partner's lines so far, in the order of the customers.
+func (b *Biller) Block(partnerID string) *Block { return b.partners[partnerID] }
+
+// Bill computes one customer's lines and exceptions, as the function [Bill] does.
+func (b *Biller) Bill(c Customer) (Outcome, error) {
+	b.customer, b.outcome, b.accounts, b.term = c.ID, Outcome{}, b.accounts[:0], nil
+	b.lines.clear()
+	b.desired.clear()
 	for _, lost := range c.Conflicts {
 		b.exceptions(b.conflict(lost))
 	}
-	end, err := subscription.Live(remembering{world, c.Locks}, &b, c.ID, c.Standing, c.Changes, month)
+	end, err := subscription.Live(remembering{b.world, c.Locks}, b, c.ID, c.Standing, c.Changes, b.month)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -110,13 +194,66 @@ func Bill(world World, books Books, month pricing.Month, c Customer) (Outcome, e
 	}
 	b.outcome.End, b.outcome.Count = end, end.Count
 	b.outcome.Count.Ended += c.Ended
-	if books.FirstOpen(month) {
-		b.outcome.Lines = append(corrections(c.Issued, b.desired), b.outcome.Lines...)
+	if b.books.FirstOpen(b.month) {
+		for _, l := range corrections(c.Issued, slices.Collect(b.desired.Lines())) {
+			b.lines.Add(l)
+		}
 	}
-	slices.SortStableFunc(b.outcome.Lines, func(x, y *Line) int {
-		return cmp.Or(strings.Compare(x.SubscriptionID, y.SubscriptionID), cmp.Compare(x.OrderDate, y.OrderDate))
+	err = b.file()
+	return b.outcome, err
+}
+
+// file puts the customer's lines in order behind those of its partners.
+func (b *Biller) file() error {
+	order := make([]int32, len(b.lines.Rows))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(x, y int32) int {
+		left, right := &b.lines.Rows[x], &b.lines.Rows[y]
+		return cmp.Or(bytes.Compare(b.lines.Text(left.Subscription), b.lines.Text(right.Subscription)),
+			cmp.Compare(left.OrderDate, right.OrderDate), cmp.Compare(x, y))
 	})
-	return b.outcome, nil
+	var block *Block
+	account := int32(-1)
+	for _, i := range order {
+		if r := &b.lines.Rows[i]; r.Account != account {
+			account = r.Account
+			var err error
+			if block, err = b.blockOf(b.shared.Accounts[account].PartnerID); err != nil {
+				return err
+			}
+		}
+		if l := b.lines.other(i); l != nil && l.Currency != block.Currency {
+			b.mismatch(l, block.Currency)
+			continue
+		}
+		block.append(&b.lines, int(i))
+	}
+	return nil
+}
+
+func (b *Biller) blockOf(partnerID string) (*Block, error) {
+	if block, ok := b.partners[partnerID]; ok {
+		return block, nil
+	}
+	partner, ok := b.world.Partner(partnerID, b.month)
+	if !ok {
+		return nil, fmt.Errorf("partner %s has lines in %s but was never taken in", partnerID, b.month)
+	}
+	block := &Block{Shared: b.shared, Currency: partner.BillingCurrency}
+	b.partners[partnerID] = block
+	return block, nil
+}
+
+// mismatch refuses a line of another currency than the invoice's: a correction
+// of a month that was billed before the partner changed its currency.
+func (b *Biller) mismatch(l *Line, currency string) {
+	b.outcome.Mismatched++
+	b.outcome.LookBack = true // it is wanted, and not issued
+	b.outcome.Exceptions = append(b.outcome.Exceptions, Exception{Severity: Error, Code: pricing.CurrencyMismatch,
+		PartnerID: l.Account.PartnerID, CustomerID: l.Account.CustomerID, SubscriptionID: l.SubscriptionID, Month: b.month,
+		Message: fmt.Sprintf("%s of %s is not billed: it is in %s, the invoice in %s", l.ChargeType, l.OrderDate, l.Currency, currency)})
 }
 
 // remembering is a world that knows what closed months used for one customer.
@@ -131,28 +268,22 @@ func (r remembering) Lock(key subscription.LockKey) (subscription.Lock, bool) {
 	return lock, ok
 }
 
-// biller is the sink of one customer's life: it makes lines of charges.
-type biller struct {
-	world    World
-	books    Books
-	month    pricing.Month
-	customer string
-	outcome  Outcome
-	desired  []*Line // what the history wants for closed months
-	accounts map[pricing.Month]*Account
-	items    map[*subscription.Term]*Item
-}
-
 // wanted reports whether lines of the month matter: the month that is billed,
 // and closed ones when their corrections belong to it.
-func (b *biller) wanted(m pricing.Month) bool {
+func (b *Biller) wanted(m pricing.Month) bool {
 	return m == b.month || b.books.FirstOpen(b.month) && b.books.IsClosed(m)
 }
 
 // Charge makes a line of a charge, with the facts of its month.
-func (b *biller) Charge(c subscription.Charge) {
-	month := c.OrderDate.Month()
-	if !b.wanted(month) {
+func (b *Biller) Charge(c subscription.Charge) {
+	month, block := b.month, &b.lines
+	if c.OrderDate < b.first || c.OrderDate > b.last {
+		month, block = c.OrderDate.Month(), &b.desired
+		if !b.wanted(month) {
+			return
+		}
+	}
+	if b.row(block, c, month) {
 		return
 	}
 	line, failed := b.line(c, month)
@@ -160,19 +291,11 @@ func (b *biller) Charge(c subscription.Charge) {
 		b.Exception(*failed)
 		return
 	}
-	b.keep(line, month)
-}
-
-func (b *biller) keep(line *Line, month pricing.Month) {
-	if month == b.month {
-		b.outcome.Lines = append(b.outcome.Lines, line)
-	} else {
-		b.desired = append(b.desired, line)
-	}
+	block.Add(line)
 }
 
 // Exception keeps those of the billed month.
-func (b *biller) Exception(e subscription.Exception) {
+func (b *Biller) Exception(e subscription.Exception) {
 	b.outcome.LookBack = b.outcome.LookBack || missing(e.Code)
 	if e.From > b.month {
 		return
@@ -200,7 +323,7 @@ func missing(code pricing.Code) bool {
 
 // exceptions keeps an exception where it stands: in the billed month, or in a
 // closed one. Whether it is news there is the caller's to say.
-func (b *biller) exceptions(x Exception) {
+func (b *Biller) exceptions(x Exception) {
 	switch {
 	case x.Month == b.month:
 		b.outcome.Exceptions = append(b.outcome.Exceptions, x)
@@ -210,7 +333,7 @@ func (b *biller) exceptions(x Exception) {
 }
 
 // partnerID names the customer's partner, also one that is not known.
-func (b *biller) partnerID(month pricing.Month) string {
+func (b *Biller) partnerID(month pricing.Month) string {
 	if payer, _ := b.world.Payer(b.customer, month); payer != nil {
 		return payer.Partner.ID
 	}
@@ -218,7 +341,7 @@ func (b *biller) partnerID(month pricing.Month) string {
 }
 
 // conflict refuses a second content of an id.
-func (b *biller) conflict(c *change.Change) Exception {
+func (b *Biller) conflict(c *change.Change) Exception {
 	x := Exception{Severity: Error, Code: pricing.ConflictingChange, CustomerID: b.customer, SubscriptionID: c.Subject,
 		EventID: c.ID, Month: c.At.Date().Month(),
 		Message: string(c.Type) + " at " + c.At.String() + ": the id was taken in before with another content, which stands"}
@@ -230,19 +353,19 @@ func (b *biller) conflict(c *change.Change) Exception {
 }
 
 // StaleSheet keeps warnings of the billed month.
-func (b *biller) StaleSheet(event pricing.Month, stale subscription.StaleSheet) {
+func (b *Biller) StaleSheet(event pricing.Month, stale subscription.StaleSheet) {
 	if event == b.month {
 		b.outcome.Stale = append(b.outcome.Stale, stale)
 	}
 }
 
 // Locked keeps a lock for the close.
-func (b *biller) Locked(key subscription.LockKey, lock subscription.Lock) {
+func (b *Biller) Locked(key subscription.LockKey, lock subscription.Lock) {
 	b.outcome.Locks = append(b.outcome.Locks, CustomerLock{b.customer, key, lock})
 }
 
 // line computes a charge's line. The exception says why there is none.
-func (b *biller) line(c subscription.Charge, month pricing.Month) (*Line, *subscription.Exception) {
+func (b *Biller) line(c subscription.Charge, month pricing.Month) (*Line, *subscription.Exception) {
 	eventID := ""
 	if c.Change != nil {
 		eventID = c.Change.ID
@@ -255,9 +378,10 @@ func (b *biller) line(c subscription.Charge, month pricing.Month) (*Line, *subsc
 		return nil, &subscription.Exception{Code: code, SubscriptionID: id, EventID: eventID,
 			Message: c.Type + " of " + c.OrderDate.String() + " is not billed: " + reason, From: month, To: month}
 	}
-	payer, code := b.world.Payer(b.customer, month)
-	if code != "" {
-		return refuse(code, "the customer or its partner is unknown")
+	account := b.account(month)
+	payer := account.payer
+	if account.code != "" {
+		return refuse(account.code, "the customer or its partner is unknown")
 	}
 	billing := payer.Partner.BillingCurrency
 	digits, ok := pricing.MinorDigits(billing)
@@ -270,7 +394,7 @@ func (b *biller) line(c subscription.Charge, month pricing.Month) (*Line, *subsc
 		PerUnit: payer.Policies.Rounding.PerUnit(c.Type == subscription.AddQuantity || c.Type == subscription.RemoveQuantity),
 	}
 	line := &Line{
-		Account: b.account(payer, month), Item: creditItem, SubscriptionID: id,
+		Account: b.accountOf(account), Item: creditItem, SubscriptionID: id,
 		OrderDate: c.OrderDate, ChargeType: c.Type, Currency: billing, PricingCurrency: billing,
 		ChargeStart: c.Start, ChargeEnd: c.Cycle.Last, TermStart: pricing.NoDate, TermEnd: pricing.NoDate,
 		RateDate: month.First(), ReferenceID: referenceID(c),
@@ -279,7 +403,7 @@ func (b *biller) line(c subscription.Charge, month pricing.Month) (*Line, *subsc
 	if c.Term == nil {
 		line.CreditReasonCode = c.Change.Reason
 	} else {
-		line.Item = b.item(c.Term)
+		line.Item = itemOf(c.Term)
 		line.OrderID = c.Term.OrderID
 		line.TermStart, line.TermEnd = c.Term.Span.Start, c.Term.Span.End
 		lock := c.Term.Lock
@@ -330,33 +454,38 @@ var creditItem = &Item{UnitType: unitType}
 // unitType is what a licence is counted in.
 const unitType = "Licenses"
 
-// account returns what the customer's lines of a month share.
-func (b *biller) account(payer *subscription.Payer, month pricing.Month) *Account {
-	if a, ok := b.accounts[month]; ok {
-		return a
+// account returns who pays in a month.
+func (b *Biller) account(month pricing.Month) *monthAccount {
+	for i := range b.accounts {
+		if b.accounts[i].month == month {
+			return &b.accounts[i]
+		}
 	}
-	a := &Account{
-		PartnerID: payer.Partner.ID, MpnID: payer.Partner.MpnID, CustomerID: payer.Customer.ID,
-		CustomerName: payer.Customer.Name, CustomerDomainName: payer.Customer.Domain,
-		CustomerCountry: payer.Customer.Country, ResellerMpnID: payer.Customer.ResellerMpnID,
-	}
-	b.accounts[month] = a
-	return a
+	payer, code := b.world.Payer(b.customer, month)
+	b.accounts = append(b.accounts, monthAccount{month, payer, code, -1})
+	return &b.accounts[len(b.accounts)-1]
 }
 
-// item returns what the lines of a term share.
-func (b *biller) item(t *subscription.Term) *Item {
-	if i, ok := b.items[t]; ok {
-		return i
+// accountOf returns what the customer's lines of a month share.
+func (b *Biller) accountOf(a *monthAccount) *Account {
+	if a.index < 0 {
+		a.index = b.shared.account(&Account{
+			PartnerID: a.payer.Partner.ID, MpnID: a.payer.Partner.MpnID, CustomerID: a.payer.Customer.ID,
+			CustomerName: a.payer.Customer.Name, CustomerDomainName: a.payer.Customer.Domain,
+			CustomerCountry: a.payer.Customer.Country, ResellerMpnID: a.payer.Customer.ResellerMpnID,
+		})
 	}
-	i := &Item{
+	return b.shared.Accounts[a.index]
+}
+
+// itemOf returns what the lines of a term share.
+func itemOf(t *subscription.Term) *Item {
+	return &Item{
 		ProductID: t.SKU.ProductID, SkuID: t.SKU.SkuID, AvailabilityID: t.AvailabilityID,
 		SkuName: t.Lock.SkuTitle, ProductName: t.Lock.ProductTitle, PublisherName: t.Lock.Publisher,
 		SubscriptionDescription: t.Lock.SkuTitle, UnitType: unitType, PromotionID: t.Lock.PromotionID,
 		TermAndBillingCycle: commitment(t), BillingFrequency: frequency(t), ProductQualifiers: qualifiers(t),
 	}
-	b.items[t] = i
-	return i
 }
 
 func commitment(t *subscription.Term) string {
@@ -421,7 +550,7 @@ func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
 
 // passThrough takes a charge that was rated elsewhere as it came, for the
 // partner that it names, in that partner's currency only.
-func (b *biller) passThrough(e Elsewhere) {
+func (b *Biller) passThrough(e Elsewhere) {
 	if !b.wanted(e.Month) {
 		return
 	}
@@ -438,6 +567,10 @@ func (b *biller) passThrough(e Elsewhere) {
 	case partner.BillingCurrency != e.Line.Currency:
 		refuse(pricing.CurrencyMismatch, "it is in "+e.Line.Currency+", the invoice in "+partner.BillingCurrency)
 	default:
-		b.keep(e.Line, e.Month)
+		if e.Month == b.month {
+			b.lines.Add(e.Line)
+		} else {
+			b.desired.Add(e.Line)
+		}
 	}
 }

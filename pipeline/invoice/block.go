@@ -17,21 +17,23 @@ import (
 // It is the border between what computes lines and what writes them: [Block.Line]
 // gives any line in full.
 type Block struct {
+	*Shared
 	Rows  []Row
 	Texts []byte
+	// Currency is the billing currency of all lines.
+	Currency string
+}
 
-	// What rows name by its place here.
+// Shared is what the rows of several blocks name by its place here.
+type Shared struct {
 	Accounts []*Account
 	Items    []*Item
 	Locks    []*subscription.Lock
 	Rates    []Rate
 	Notes    []Note
-	// Others are lines that no row can hold: rated elsewhere, taken back, or with
-	// a number of more than 18 digits.
+	// Others are lines that no row can hold: rated elsewhere, taken back, a
+	// credit, or with a number of more than 18 digits.
 	Others []*Line
-
-	// Currency is the billing currency of all lines.
-	Currency string
 }
 
 // Row is one line of a block. An index of -1 is none.
@@ -85,6 +87,7 @@ var ChargeTypes = [...]string{subscription.New, subscription.Renew, subscription
 // Rate is how amounts of a pricing currency become those of an invoice.
 type Rate struct {
 	PricingCurrency string
+	Currency        string          // the billing currency
 	Exchange        decimal.Decimal // 1 in the same currency
 	Tax             decimal.Decimal
 }
@@ -98,6 +101,23 @@ type Note struct {
 // Text returns a text of the block. It is good as long as the block is.
 func (b *Block) Text(t Text) []byte { return b.Texts[t.At : t.At+t.Len : t.At+t.Len] }
 
+// append takes a row of another block that shares with this one.
+func (b *Block) append(from *Block, i int) {
+	r := from.Rows[i]
+	for _, t := range [...]*Text{&r.Subscription, &r.Order, &r.Reference, &r.Event} {
+		at := uint32(len(b.Texts))
+		b.Texts = append(b.Texts, from.Text(*t)...)
+		t.At = at
+	}
+	b.Rows = append(b.Rows, r)
+}
+
+// clear forgets the lines and keeps the room that they took.
+func (b *Block) clear() { b.Rows, b.Texts = b.Rows[:0], b.Texts[:0] }
+
+// Account returns the account of a line.
+func (b *Block) Account(i int) *Account { return b.Accounts[b.Rows[i].Account] }
+
 // text keeps a text.
 func (b *Block) text(s string) Text {
 	t := Text{uint32(len(b.Texts)), uint32(len(s))}
@@ -105,24 +125,37 @@ func (b *Block) text(s string) Text {
 	return t
 }
 
-// Add appends a line in full. Its account must be the block's last one, or a new one.
+// Add appends a line in full.
 func (b *Block) Add(l *Line) {
 	b.Others = append(b.Others, l)
-	if n := len(b.Accounts); n == 0 || b.Accounts[n-1] != l.Account {
-		b.Accounts = append(b.Accounts, l.Account)
-	}
 	b.Rows = append(b.Rows, Row{
-		Other: int32(len(b.Others) - 1), Account: int32(len(b.Accounts) - 1), Item: -1, Lock: -1, Rate: -1, Note: -1,
+		Other: int32(len(b.Others) - 1), Account: b.account(l.Account), Item: -1, Lock: -1, Rate: -1, Note: -1,
 		OrderDate: l.OrderDate, Subtotal: l.Subtotal, TaxTotal: l.TaxTotal, Total: l.Total, Subscription: b.text(l.SubscriptionID),
 	})
+}
+
+// account gives an account a place, unless it has the last one.
+func (s *Shared) account(a *Account) int32 {
+	if n := len(s.Accounts); n == 0 || s.Accounts[n-1] != a {
+		s.Accounts = append(s.Accounts, a)
+	}
+	return int32(len(s.Accounts) - 1)
+}
+
+// other returns the line of a row that stands in full, nil for any other.
+func (b *Block) other(i int32) *Line {
+	if at := b.Rows[i].Other; at >= 0 {
+		return b.Others[at]
+	}
+	return nil
 }
 
 // Line returns a line in full, with its proof. Those of one block share their
 // accounts and items.
 func (b *Block) Line(i int) *Line {
 	r := &b.Rows[i]
-	if r.Other >= 0 {
-		return b.Others[r.Other]
+	if l := b.other(int32(i)); l != nil {
+		return l
 	}
 	rate, lock := b.Rates[r.Rate], b.Locks[r.Lock]
 	exact := func(units int64) decimal.Decimal { return decimal.New(units, -PriceScale) }
@@ -131,7 +164,7 @@ func (b *Block) Line(i int) *Line {
 		SubscriptionID: string(b.Text(r.Subscription)), OrderID: string(b.Text(r.Order)), ReferenceID: string(b.Text(r.Reference)),
 		OrderDate: r.OrderDate, ChargeType: ChargeTypes[r.Type],
 		UnitPrice: exact(r.UnitPrice), EffectiveUnitPrice: exact(r.EffectiveUnitPrice), Quantity: decimal.NewFromInt(r.Quantity),
-		Subtotal: r.Subtotal, TaxTotal: r.TaxTotal, Total: r.Total, Currency: b.Currency,
+		Subtotal: r.Subtotal, TaxTotal: r.TaxTotal, Total: r.Total, Currency: rate.Currency,
 		PricingCurrency: rate.PricingCurrency, ExchangeRate: rate.Exchange, RateDate: r.RateDate,
 		ChargeStart: r.ChargeStart, ChargeEnd: r.ChargeEnd, TermStart: r.TermStart, TermEnd: r.TermEnd,
 	}
@@ -139,7 +172,7 @@ func (b *Block) Line(i int) *Line {
 	if r.Note >= 0 {
 		l.PriceAdjustment, l.CreditReasonCode = b.Notes[r.Note].PriceAdjustment, b.Notes[r.Note].CreditReasonCode
 	}
-	digits, _ := pricing.MinorDigits(b.Currency) // known, or there would be no row
+	digits, _ := pricing.MinorDigits(rate.Currency) // known, or there would be no row
 	l.Proof = &Proof{
 		EventID: string(b.Text(r.Event)), Source: lock.Source, TaxRate: rate.Tax, MonthEnd: r.MonthEnd,
 		Cycle: pricing.Cycle{First: r.CycleFirst, Last: r.CycleLast, Days: int(r.CycleDays), Months: int(r.CycleMonths)},
