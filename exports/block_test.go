@@ -115,7 +115,7 @@ func grow[T any](s *[]*T, n int) {
 
 // wildBlock makes a block of n rows with what is rare: every text, sign, size and date.
 func wildBlock(random *rand.Rand, n int, currency string) *invoice.Block {
-	b := &invoice.Block{Currency: currency}
+	b := &invoice.Block{Currency: currency, Shared: new(invoice.Shared)}
 	word := func() string { return nasty[random.IntN(len(nasty))] }
 	grow(&b.Accounts, 1+random.IntN(4))
 	grow(&b.Items, 1+random.IntN(6))
@@ -128,7 +128,7 @@ func wildBlock(random *rand.Rand, n int, currency string) *invoice.Block {
 		i.ProductID, i.SkuName, i.PromotionID = word(), word(), word()
 	}
 	for range 3 {
-		b.Rates = append(b.Rates, invoice.Rate{PricingCurrency: word(), Exchange: decimal.New(random.Int64N(1000)-10, -int32(random.IntN(12)))})
+		b.Rates = append(b.Rates, invoice.Rate{PricingCurrency: word(), Currency: currency, Exchange: decimal.New(random.Int64N(1000)-10, -int32(random.IntN(12)))})
 		b.Notes = append(b.Notes, invoice.Note{PriceAdjustment: word(), CreditReasonCode: word()})
 	}
 	date := func() pricing.Date {
@@ -293,7 +293,7 @@ func manyBlocks(n int, currency string) (blocks []*invoice.Block) {
 	var account *invoice.Account
 	for customer, written := 0, 0; written < n; customer++ {
 		if b == nil || len(b.Rows) >= 100_000 {
-			b = &invoice.Block{Currency: currency, Items: items, Rates: []invoice.Rate{{PricingCurrency: currency, Exchange: decimal.New(1, 0)}}}
+			b = &invoice.Block{Currency: currency, Shared: &invoice.Shared{Items: items, Rates: []invoice.Rate{{PricingCurrency: currency, Currency: currency, Exchange: decimal.New(1, 0)}}}}
 			grow(&b.Locks, 1)
 			blocks = append(blocks, b)
 		}
