@@ -506,6 +506,18 @@ func TestReconcileRefusals(t *testing.T) {
 			t.Errorf("%+v", result.Theirs)
 		}
 		sameLines(t, "causes", causesText(result), "missingThere 1: -312.71 EUR")
+		if why := result.Largest[0].Explanation; !strings.HasSuffix(why, "; but 1 line of their files could not be read") {
+			t.Errorf("it says %q", why)
+		}
+	})
+	t.Run("a line whose amount alone is bad", func(t *testing.T) {
+		t.Parallel()
+		comma := strings.Replace(string(good), "258.44", `"258,44"`, 1)
+		result := reconciled(t, storyEnv(t), ReconcilePlan{Files: files(t, map[string][]byte{"a.csv": []byte(comma)})})
+		sameLines(t, "causes", causesText(result), "missingThere 1: -312.71 EUR")
+		if why := result.Largest[0].Explanation; !strings.Contains(why, "a line of theirs like it was refused, a.csv row ") || !strings.Contains(why, `subtotal "258,44": want`) {
+			t.Errorf("it says %q", why)
+		}
 	})
 }
 

@@ -31,6 +31,7 @@ import (
 type theirFile struct {
 	ReconciledFile
 	documents []*document
+	illegible int64 // lines of which not even the subscription could be read
 	byNumber  map[string]int
 	foreign   map[foreignKey]*foreignSum
 }
@@ -157,6 +158,8 @@ type reading struct {
 	parties parties
 	files   []*theirFile
 	sorters []*spill.Sorter
+	// illegible are the lines without a subscription in the files of a partner.
+	illegible map[string]int64
 
 	watched sync.Mutex
 	lines   int64
@@ -279,6 +282,7 @@ func shortNames(paths []string) []string {
 
 // settle finds what each document bills, and files that were given twice.
 func (r *reading) settle() error {
+	r.illegible = make(map[string]int64)
 	first := make(map[string]string)
 	left := false
 	var reasons []string
@@ -297,8 +301,13 @@ func (r *reading) settle() error {
 			reasons = append(reasons, f.Name+": has no lines")
 		}
 		first[f.SHA256] = f.Name
+		partners := make(map[string]bool)
 		for _, d := range f.documents {
 			d.settle()
+			maps.Copy(partners, d.partners)
+		}
+		for partner := range partners {
+			r.illegible[partner] += f.illegible
 		}
 	}
 	if !left {
@@ -376,6 +385,9 @@ func (r *reading) file(ctx context.Context, number int, m *intake.Member, sorter
 			f.Refused++
 			if len(f.Errors) < maxErrors {
 				f.Errors = append(f.Errors, recordError(refused))
+			}
+			if err := take.unread(refused); err != nil {
+				return err
 			}
 		}
 	}
@@ -467,10 +479,8 @@ func (t *taker) take() (*table.Error, error) {
 	if refused := fillLine(&t.line, c); refused != nil {
 		return refused, nil
 	}
-	for _, id := range [...]struct{ column, value string }{{"PartnerId", c.PartnerID}, {"CustomerId", c.CustomerID}, {"SubscriptionId", c.SubscriptionID}} {
-		if strings.ContainsFunc(id.value, func(c rune) bool { return c < ' ' }) {
-			return table.NewError(c.Line, id.column, []byte(id.value), "has a control character"), nil
-		}
+	if refused := unsortable(c); refused != nil {
+		return refused, nil
 	}
 	partner, customer, known, byCustomer := t.parties.find(c)
 	switch {
@@ -494,6 +504,47 @@ func (t *taker) take() (*table.Error, error) {
 	t.file.Lines++
 	t.key, t.value = r.sortKey(t.key[:0]), r.encode(t.value[:0])
 	return nil, t.sorter.Add(t.key, t.value)
+}
+
+// unread sorts in what could be read of a refused line: a line of ours that it
+// may be must not be called missing without a word of it.
+func (t *taker) unread(refused *table.Error) error {
+	c := &t.charge
+	if unsortable(c) != nil || c.SubscriptionID == "" || c.CustomerID == "" {
+		t.file.illegible++
+		return nil
+	}
+	partner, customer, known, _ := t.parties.find(c)
+	if !known || t.parties.wanted != nil && !t.parties.wanted[partner] {
+		return nil
+	}
+	account, item := t.line.Account, t.line.Item
+	*account = invoice.Account{PartnerID: partner, CustomerID: customer}
+	*item = invoice.Item{ProductID: c.ProductID, SkuID: c.SkuID}
+	t.line = invoice.Line{Account: account, Item: item, InvoiceNumber: c.InvoiceNumber, SubscriptionID: c.SubscriptionID, OrderDate: c.OrderDate,
+		ChargeType: c.ChargeType, ChargeStart: c.ChargeStartDate, ChargeEnd: c.ChargeEndDate, Quantity: c.Quantity, BillableQuantity: c.BillableQuantity,
+		EffectiveUnitPrice: c.EffectiveUnitPrice, RateDate: pricing.NoDate, TermStart: pricing.NoDate, TermEnd: pricing.NoDate}
+	r := billedRecord{line: &t.line, file: t.number, row: refused.Line, legacy: t.legacy, refused: reason(refused)}
+	r.document = t.document(partner)
+	t.key, t.value = r.sortKey(t.key[:0]), r.encode(t.value[:0])
+	return t.sorter.Add(t.key, t.value)
+}
+
+// reason is what is wrong with a line, without the number that it has.
+func reason(refused *table.Error) string {
+	e := *refused
+	e.Line = 0
+	return e.Error()
+}
+
+// unsortable refuses ids that nobody has: lines are sorted by them.
+func unsortable(c *intake.Charge) *table.Error {
+	for _, id := range [...]struct{ column, value string }{{"PartnerId", c.PartnerID}, {"CustomerId", c.CustomerID}, {"SubscriptionId", c.SubscriptionID}} {
+		if strings.ContainsFunc(id.value, func(c rune) bool { return c < ' ' }) {
+			return table.NewError(c.Line, id.column, []byte(id.value), "has a control character")
+		}
+	}
+	return nil
 }
 
 // document enters the line in its invoice.

@@ -26,6 +26,7 @@ type billedRecord struct {
 	lacks    reconcile.Fields
 	legacy   bool
 	extra    map[string]string
+	refused  string // why the line could not be read, or ""
 }
 
 // sortKey appends what records are sorted by. Ids hold no control characters.
@@ -88,7 +89,7 @@ func (r *billedRecord) encode(dst []byte) []byte {
 			dst = appendString(appendString(dst, name), r.extra[name])
 		}
 	}
-	return dst
+	return appendString(dst, r.refused)
 }
 
 func appendString(dst []byte, s string) []byte {
@@ -138,6 +139,7 @@ func decodeBilled(value []byte) (billedRecord, error) {
 			r.extra[name] = d.text()
 		}
 	}
+	r.refused = d.text()
 	if d.broken || len(d.b) > 0 {
 		return r, errors.New("a sorted line is damaged")
 	}

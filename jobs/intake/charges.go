@@ -86,9 +86,9 @@ func NewCharges(src io.Reader, what Recognised) (*ChargeReader, error) {
 }
 
 // Next reads the next charge into c, which it overwrites. A row that cannot be
-// read comes back as refused, with the first thing that is wrong with it, and
-// reading may go on. After the last one err is io.EOF; any other error is the
-// file's and ends it.
+// read comes back as refused, with the first thing that is wrong with it; c has
+// the cells that could be read, and reading may go on. After the last one err
+// is io.EOF; any other error is the file's and ends it.
 func (r *ChargeReader) Next(c *Charge) (refused *table.Error, err error) {
 	*c = Charge{
 		OrderDate: pricing.NoDate, ChargeStartDate: pricing.NoDate, ChargeEndDate: pricing.NoDate, PCToBCExchangeRateDate: pricing.NoDate,
@@ -96,10 +96,7 @@ func (r *ChargeReader) Next(c *Charge) (refused *table.Error, err error) {
 	}
 	var cells [64][]byte
 	line, err := r.source.read(cells[:len(r.columns)])
-	if err != nil {
-		if errors.As(err, &refused) {
-			return refused, nil
-		}
+	if err != nil && !errors.As(err, &refused) {
 		return nil, err
 	}
 	c.Line = line
@@ -109,17 +106,20 @@ func (r *ChargeReader) Next(c *Charge) (refused *table.Error, err error) {
 			c.Present |= 1 << i
 		}
 		if len(bytes.TrimSpace(cell)) == 0 {
-			if column.needed {
-				return table.NewError(line, r.source.column(i), cell, ruleBlank), nil
+			if column.needed && refused == nil {
+				refused = table.NewError(line, r.source.column(i), cell, ruleBlank)
 			}
 			continue
 		}
 		if rule := column.set(&r.parser, c, cell); rule != "" {
-			return table.NewError(line, r.source.column(i), cell, rule), nil
+			if refused == nil {
+				refused = table.NewError(line, r.source.column(i), cell, rule)
+			}
+			continue
 		}
 		c.Filled |= 1 << i
 	}
-	if r.keep {
+	if r.keep && refused == nil {
 		for name, cell := range r.source.others {
 			if c.Extra == nil {
 				c.Extra = make(map[string]string)
@@ -127,7 +127,7 @@ func (r *ChargeReader) Next(c *Charge) (refused *table.Error, err error) {
 			c.Extra[name] = string(cell)
 		}
 	}
-	return nil, nil
+	return refused, nil
 }
 
 // KeepUnknown makes Next keep the cells of columns without a meaning here.
@@ -244,7 +244,7 @@ func (j *jsonCharges) read(cells [][]byte) (int64, error) {
 		return 0, j.lines.refuse(line, "is no JSON object: charges are one object a line")
 	}
 	if j.refuse != nil {
-		return 0, j.refuse
+		return j.line, j.refuse
 	}
 	return j.line, nil
 }

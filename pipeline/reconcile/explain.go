@@ -70,7 +70,7 @@ func (x *explainer) explain(f found) (Match, error) {
 	case f.step == StepDuplicate:
 		m.Differences = []Difference{x.duplicate(f, m.Difference)}
 	case len(f.theirs) == 0:
-		m.Differences = []Difference{x.missingThere(f.ours[0], m.Difference)}
+		m.Differences = []Difference{x.missingThere(f.ours[0], f.unread, m.Difference)}
 	case len(f.ours) == 0:
 		m.Differences = []Difference{x.missingHere(f.theirs[0], m.Difference)}
 	default:

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/calends/calends/pricing"
@@ -33,7 +34,8 @@ func Groups(month pricing.Month, ours iter.Seq2[Ours, error], theirs iter.Seq2[B
 			if !a.ok || b.ok && b.who.compare(a.who) < 0 {
 				who = b.who
 			}
-			g := &Group{PartnerID: who.partner, CustomerID: who.customer, Month: month, Ours: a.take(who), Theirs: b.take(who)}
+			g := &Group{PartnerID: who.partner, CustomerID: who.customer, Month: month, Ours: a.take(who)}
+			g.Theirs, g.Unread = readable(b.take(who))
 			if a.err == nil && b.err == nil && !yield(g, nil) {
 				return
 			}
@@ -97,4 +99,20 @@ func (s *side[T]) take(who payer) []T {
 		s.advance()
 	}
 	return lines
+}
+
+// readable sets the lines aside that could not be read.
+func readable(lines []Billed) (read, unread []Billed) {
+	refused := func(b Billed) bool { return b.Refused != "" }
+	if !slices.ContainsFunc(lines, refused) {
+		return lines, nil
+	}
+	for _, b := range lines {
+		if refused(b) {
+			unread = append(unread, b)
+		} else {
+			read = append(read, b)
+		}
+	}
+	return read, unread
 }

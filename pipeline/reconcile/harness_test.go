@@ -92,16 +92,20 @@ func line(text string) (l *invoice.Line, month pricing.Month, lacks reconcile.Fi
 	return l, month, lacks
 }
 
-// group reads a case: our lines, then their lines after a row of dashes.
+// group reads a case: our lines, then their lines after a row of dashes, then
+// those of theirs that could not be read after another.
 func group(text string) *reconcile.Group {
 	g := &reconcile.Group{PartnerID: "P", CustomerID: "C", Month: march}
-	theirs := false
+	theirs, unread := false, false
 	for row := range strings.Lines(text) {
 		row = strings.TrimSpace(row)
 		switch {
 		case row == "":
 		case strings.HasPrefix(row, "---"):
-			theirs = true
+			theirs, unread = true, theirs
+		case unread:
+			l, month, lacks := line(row)
+			g.Unread = append(g.Unread, reconcile.Billed{Line: l, Month: month, Lacks: lacks, File: "ms.csv", Row: int64(len(g.Unread) + 1), Refused: `amount "x": want a number`})
 		case theirs:
 			l, month, lacks := line(row)
 			g.Theirs = append(g.Theirs, reconcile.Billed{Line: l, Month: month, Lacks: lacks, File: "ms.csv", Row: int64(len(g.Theirs) + 1)})

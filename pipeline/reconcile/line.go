@@ -32,6 +32,9 @@ type Billed struct {
 	// Extra are the columns that nobody knows, by the file's own names. They
 	// are kept, never compared.
 	Extra map[string]string
+	// Refused says why the line could not be read, "" for one that was. Line
+	// then holds what could be; its amounts count for nothing.
+	Refused string
 }
 
 // Fields is a set of fields that some of Microsoft's files do not have.
@@ -71,10 +74,16 @@ type Group struct {
 	CustomerID string
 	// Month is the one that is reconciled. Lines of other months are there to
 	// be found by lines of this one: they are never a difference themselves.
-	Month    pricing.Month
-	Ours     []Ours
-	Theirs   []Billed
-	Refusals []Refusal
+	Month  pricing.Month
+	Ours   []Ours
+	Theirs []Billed
+	// Unread are lines of theirs that could not be read. They match nothing; a
+	// line of ours that one of them may be says so.
+	Unread []Billed
+	// Illegible are those of which not even the subscription could be read. They
+	// may be of any customer.
+	Illegible int64
+	Refusals  []Refusal
 	// OurMonths and TheirMonths are the months that the sides hold in full. A
 	// line with another month's dates is looked for in those only: what looks
 	// moved may else be a line whose counterpart nobody brought.

@@ -141,7 +141,8 @@ type Evidence struct {
 	// Change is what would have to come in for us to bill the same, such as
 	// "purchase of 5".
 	Change string
-	// Other names the line that a duplicate repeats.
+	// Other names another line: the one that a duplicate repeats, or one of
+	// theirs that could not be read.
 	Other string
 }
 

@@ -19,7 +19,9 @@ type matcher struct {
 	full map[pricing.Month]bool
 	// free are the entries that no step has matched yet.
 	freeOurs, freeTheirs []*entry
-	found                []found
+	// claimed are the unread lines that a line of ours was given to.
+	claimed map[*Billed]bool
+	found   []found
 }
 
 // found is a match before it is explained.
@@ -28,6 +30,8 @@ type found struct {
 	ours, theirs []*entry
 	// repeats is the line that a duplicate repeats.
 	repeats *entry
+	// unread is a line of theirs that a line of ours may be, had it been read.
+	unread *Billed
 }
 
 func newMatcher(g *Group) *matcher {
@@ -73,6 +77,7 @@ func (m *matcher) run() {
 	m.tiles()
 	m.sums(byTheQuantity, occasion)
 	m.sums(byTheNet, occasion)
+	m.unread(sameEvent)
 	m.pairs(StepDates, sameMonth|byKind|byQuantity, redated)
 	m.pairs(StepNeighbour, sameLife|byKind|sameDates|byQuantity, m.monthApart)
 	m.copies()
@@ -99,6 +104,7 @@ func (m *matcher) run() {
 	m.pairs(StepProduct, (sameMonth|byKind|byProduct|sameDates|byQuantity)&^bySubscription, m.within)
 	m.pairs(StepCurrency, (sameMonth|byKind|sameDates|byQuantity)&^byCurrency, inTwo)
 	m.pairs(StepCurrency, (sameMonth|byKind|sameDates)&^byCurrency, inTwo)
+	m.unread(anEvent)
 	m.rest()
 }
 

@@ -38,18 +38,29 @@ func (x *explainer) duplicate(f found, amount Amount) Difference {
 	return d
 }
 
-// missingThere explains a line of ours that they do not have.
-func (x *explainer) missingThere(e *entry, amount Amount) Difference {
+// missingThere explains a line of ours that they do not have. Where a line of
+// theirs could not be read, nobody can tell.
+func (x *explainer) missingThere(e *entry, unread *Billed, amount Amount) Difference {
 	l := e.line
 	d := Difference{Cause: MissingThere, Amount: amount, Evidence: Evidence{Date: pricing.NoDate}}
-	d.Explanation = fmt.Sprintf("we billed %s of %s on %s; their files have nothing like it", l.ChargeType, l.Quantity, l.OrderDate)
+	billed := fmt.Sprintf("we billed %s of %s on %s; ", l.ChargeType, l.Quantity, l.OrderDate)
+	if unread != nil {
+		if e.credit() {
+			d.Cause = Credit
+		}
+		d.Evidence.Other = fmt.Sprintf("%s row %d", unread.File, unread.Row)
+		d.Explanation = billed + "a line of theirs like it was refused, " + d.Evidence.Other + ": " + unread.Refused
+		return d
+	}
+	d.Explanation = billed + "their files have nothing like it"
 	if e.credit() {
-		d.Cause, d.Explanation = Credit, "our credit of "+l.OrderDate.String()+" is not in their files"
+		d.Cause, d.Explanation = Credit, "our credit of "+l.OrderDate.String()+" is not in their files"+x.unless()
 		return d
 	}
 	d.Explanation += x.refusedBefore(e, &d.Evidence)
 	late := l.OrderDate != pricing.NoDate && l.OrderDate.Month() < e.month
 	if !late {
+		d.Explanation += x.unless()
 		return d
 	}
 	d.Evidence.Month, d.Evidence.HasMonth = l.OrderDate.Month(), true
@@ -59,9 +70,21 @@ func (x *explainer) missingThere(e *entry, amount Amount) Difference {
 	case x.has(e, l.OrderDate.Month()):
 		d.Cause, d.Explanation = Period, "we billed it late; they billed it in "+l.OrderDate.Month().String()
 	default:
-		d.Explanation += ", nor has what is here of " + l.OrderDate.Month().String()
+		d.Explanation += ", nor has what is here of " + l.OrderDate.Month().String() + x.unless()
 	}
 	return d
+}
+
+// unless says that a line may be there all the same.
+func (x *explainer) unless() string {
+	switch n := x.group.Illegible; n {
+	case 0:
+		return ""
+	case 1:
+		return "; but 1 line of their files could not be read"
+	default:
+		return fmt.Sprintf("; but %d lines of their files could not be read", n)
+	}
 }
 
 // corrects reports whether a line of ours takes back one of a closed month.
