@@ -233,9 +233,15 @@ func TestBlocksRefuseWhatTheirLinesRefuse(t *testing.T) {
 		})
 	}
 	unknown := wildBlock(rand.New(rand.NewPCG(3, 4)), 5, "EUR")
+	in := func(b *invoice.Block, currency string) {
+		b.Currency = currency
+		for i := range b.Rates {
+			b.Rates[i].Currency = currency
+		}
+	}
 	for name, change := range map[string]func(e blockEncoder, b *invoice.Block){
-		"currency": func(_ blockEncoder, b *invoice.Block) { b.Currency = "XXX" },
-		"number":   func(e blockEncoder, b *invoice.Block) { b.Currency = "EUR"; e.SetInvoice("\xff") },
+		"currency": func(_ blockEncoder, b *invoice.Block) { in(b, "XXX") },
+		"number":   func(e blockEncoder, b *invoice.Block) { in(b, "EUR"); e.SetInvoice("\xff") },
 	} {
 		both(t, "EUR", func(format string, open func() (blockEncoder, func() []byte)) {
 			e, _ := open()
