@@ -158,12 +158,19 @@ func ReadExceptions(r io.Reader, month pricing.Month) ([]invoice.Exception, erro
 	}
 }
 
+var (
+	quoteText     = []byte{quote}
+	separatorText = []byte{separator}
+	rowEndText    = []byte(rowEnd)
+)
+
 // recordReader reads the rows of a file in our dialect, the header checked.
 type recordReader struct {
 	r       *bufio.Reader
 	columns []string
 	fields  []string
 	record  []byte
+	quotes  int // in the last record
 	first   int // line on which the last record starts
 	next    int // line on which the next record starts
 }
@@ -175,6 +182,16 @@ func newRecordReader(r io.Reader, columns []string) *recordReader {
 // read returns the fields of the next row, valid until the next call but for
 // the strings. At the end it returns io.EOF.
 func (r *recordReader) read() ([]string, error) {
+	row, err := r.nextRow()
+	if err != nil {
+		return nil, err
+	}
+	return r.fieldsOf(row)
+}
+
+// nextRow returns the bytes of the next row, valid until the next call. At the
+// end it returns io.EOF.
+func (r *recordReader) nextRow() ([]byte, error) {
 	if r.next == 1 {
 		header, err := r.readRecord()
 		if errors.Is(err, io.EOF) {
@@ -187,7 +204,12 @@ func (r *recordReader) read() ([]string, error) {
 			return nil, r.errorf("header is not %s", strings.Join(r.columns, ","))
 		}
 	}
-	fields, err := r.readRecord()
+	return r.nextRecord()
+}
+
+// fieldsOf returns the fields of a row.
+func (r *recordReader) fieldsOf(row []byte) ([]string, error) {
+	fields, err := r.split(string(row))
 	if err == nil && len(fields) != len(r.columns) {
 		return nil, r.errorf("row has %d fields, want %d", len(fields), len(r.columns))
 	}
@@ -198,36 +220,54 @@ func (r *recordReader) errorf(format string, args ...any) error {
 	return &PositionError{Line: r.first, Err: fmt.Errorf(format, args...)}
 }
 
-// readRecord reads up to a line end that is not inside quotes.
+// readRecord returns the fields of the next record.
 func (r *recordReader) readRecord() ([]string, error) {
-	r.record, r.first = r.record[:0], r.next
-	for quotes := 0; ; {
+	record, err := r.nextRecord()
+	if err != nil {
+		return nil, err
+	}
+	return r.split(string(record))
+}
+
+// nextRecord reads up to a line end that is not inside quotes, and returns what
+// is before it, valid until the next call.
+func (r *recordReader) nextRecord() ([]byte, error) {
+	r.record, r.first, r.quotes = r.record[:0], r.next, 0
+	for {
 		part, err := r.r.ReadSlice('\n')
-		r.record = append(r.record, part...)
-		quotes += bytes.Count(part, []byte{quote})
+		r.quotes += bytes.Count(part, quoteText)
+		if whole := err == nil && r.quotes%2 == 0; !whole || len(r.record) > 0 {
+			r.record = append(r.record, part...)
+			part = r.record
+		}
+		if err == nil {
+			r.next++
+			if r.quotes%2 == 0 {
+				return r.withoutEnd(part)
+			}
+			continue
+		}
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case errors.Is(err, io.EOF) && len(r.record) == 0:
+		case errors.Is(err, io.EOF) && len(part) == 0:
 			return nil, io.EOF
 		case errors.Is(err, io.EOF):
 			return nil, r.errorf("file ends inside a row")
-		case err != nil:
+		default:
 			return nil, fmt.Errorf("line %d: %w", r.next, err)
 		}
-		r.next++
-		if quotes%2 == 0 {
-			break
-		}
 	}
-	record, ok := strings.CutSuffix(string(r.record), rowEnd)
+}
+
+func (r *recordReader) withoutEnd(record []byte) ([]byte, error) {
+	record, ok := bytes.CutSuffix(record, rowEndText)
 	if !ok {
 		return nil, r.errorf("row does not end with CRLF")
 	}
-	if !utf8.ValidString(record) {
+	if !utf8.Valid(record) {
 		return nil, r.errorf("%w", errNotUTF8)
 	}
-	return r.split(record)
+	return record, nil
 }
 
 // split cuts a record into its fields and takes the quotes off.
