@@ -123,9 +123,29 @@ func (s *dataSheet) column(title string) int {
 
 // sum is a formula over one column of all records, such as SUM or COUNT.
 func (s *dataSheet) sum(function, title string) (string, error) {
+	ranges, err := s.ranges(title)
+	return function + "(" + strings.Join(ranges, ",") + ")", err
+}
+
+// sumWhereBlank is a formula for the sum of a column over the records that have
+// nothing in another one.
+func (s *dataSheet) sumWhereBlank(title, blank string) (string, error) {
+	amounts, err := s.ranges(title)
+	if err != nil {
+		return "", err
+	}
+	blanks, err := s.ranges(blank)
+	for i := range blanks {
+		amounts[i] = fmt.Sprintf(`SUMIFS(%s,%s,"=")`, amounts[i], blanks[i])
+	}
+	return strings.Join(amounts, "+"), err
+}
+
+// ranges are where the cells of a column stand, on each of the sheets.
+func (s *dataSheet) ranges(title string) ([]string, error) {
 	name, err := excelize.ColumnNumberToName(s.column(title))
 	if err != nil {
-		return "", fmt.Errorf("sheet %s, column %s: %w", s.name, title, err)
+		return nil, fmt.Errorf("sheet %s, column %s: %w", s.name, title, err)
 	}
 	ranges := make([]string, max(1, len(s.parts)))
 	for i := range ranges {
@@ -135,7 +155,7 @@ func (s *dataSheet) sum(function, title string) (string, error) {
 		}
 		ranges[i] = fmt.Sprintf("'%s'!$%s$2:$%s$%d", s.partName(i+1), name, name, last)
 	}
-	return function + "(" + strings.Join(ranges, ",") + ")", nil
+	return ranges, nil
 }
 
 // cells is the range of one column on the first sheet, for a chart, down to the

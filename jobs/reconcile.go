@@ -10,7 +10,8 @@ import (
 type ReconcilePlan struct {
 	Month pricing.Month
 	// Files of Microsoft's, and folders of them; "-" is Stdin. They may hold
-	// other partners and neighbouring months too.
+	// other partners and neighbouring months too. 2026-11=FILE says when all of
+	// its lines were billed; of others their content tells.
 	Files []string
 	Stdin io.Reader
 	// Folder that Files are below, "" for the working folder.
@@ -56,9 +57,23 @@ type ReconciledFile struct {
 
 // ReconciledDocument is an invoice of Microsoft's in a file.
 type ReconciledDocument struct {
-	Number string   `json:"number,omitempty"`
+	Number string `json:"number,omitempty"`
+	// Months that it was read as billing, and what they were told by.
 	Months []string `json:"months"`
+	By     MonthBy  `json:"by"`
 }
+
+// MonthBy is what told the month that a document bills.
+type MonthBy string
+
+// What tells it.
+const (
+	ByDates   MonthBy = "dates"   // most of its lines are dated in it
+	ByOption  MonthBy = "option"  // the plan says so
+	ByInvoice MonthBy = "invoice" // the number of its invoice, beside others of the partner
+	ByName    MonthBy = "name"    // the name of its file or folder
+	ByFile    MonthBy = "file"    // the rest of its file, into which its lines were moved
+)
 
 // ReconcileResult says what comparing came to.
 type ReconcileResult struct {
@@ -93,13 +108,24 @@ type ReconcileResult struct {
 	// Absent are partners with an invoice of ours and no line in the files.
 	Absent   []string `json:"absent,omitempty"`
 	Disputes int      `json:"disputes,omitempty"`
+	// Unproven are partners whose workbooks do not say how their lines came about.
+	Unproven []UnprovenPartner `json:"unproven,omitempty"`
 	// Folder is where the files lie besides, as it was given.
 	Folder string `json:"folder,omitempty"`
 }
 
 // NeedsALook reports whether the result leaves something for a person.
 func (r ReconcileResult) NeedsALook() bool {
-	return r.Open > 0 || r.Unread > 0 || len(r.Foreign) > 0 || r.refusedFiles() > 0
+	return r.Open > 0 || r.Unread > 0 || len(r.Foreign) > 0 || r.refusedFiles() > 0 || r.strangers() > 0
+}
+
+// strangers counts lines of a PartnerId that nobody knows, although somebody
+// knows the customer.
+func (r ReconcileResult) strangers() (n int64) {
+	for _, f := range r.Theirs {
+		n += f.ByCustomer
+	}
+	return n
 }
 
 func (r ReconcileResult) refusedFiles() (n int) {
@@ -143,6 +169,12 @@ type ReconciledPartner struct {
 	Open      int               `json:"open"`
 	Sides     []ReconciledSides `json:"sides"`
 	Causes    []ReconciledCause `json:"causes"`
+}
+
+// UnprovenPartner is a partner whose lines do not come out again as they stand.
+type UnprovenPartner struct {
+	PartnerID string `json:"partnerId"`
+	Reason    string `json:"reason"`
 }
 
 // LargestDifference is a row of differences.csv in short.

@@ -385,10 +385,10 @@ func TestReconcileFilesInAnyOrder(t *testing.T) {
 	}
 	defer func() { _ = book.Close() }()
 	var names []string
-	for _, s := range records(t, book, "Sources") {
+	for _, s := range records(t, book, "Sources")[:4] {
 		names = append(names, s["Name"]+" "+s["Records"])
 	}
-	sameLines(t, "sources", names, "reconciliation.csv 25", "a.csv 9", "b.csv 16")
+	sameLines(t, "sources", names, "reconciliation.csv 25", "a.csv 9", "b.csv 16", "reconciliation.csv 28")
 }
 
 // What the files do not tell about the month is said, and is no difference.
@@ -422,6 +422,60 @@ func TestReconcileBesideTheMonth(t *testing.T) {
 	asked := reconciled(t, env, ReconcilePlan{Files: files(t, map[string][]byte{"all.csv": newerCSV(march)}), Partners: []string{demoAmerican}})
 	if got := causesText(asked); len(got) != 1 || !strings.HasPrefix(got[0], "missingThere 17: -7092.55 USD") {
 		t.Errorf("a partner that is asked for and in no file: %q", got)
+	}
+}
+
+// A file of the next month that holds nothing but lines of this one: its number,
+// its name or the user says so, and each is found to be moved.
+func TestReconcileMovedLines(t *testing.T) {
+	t.Parallel()
+	env := storyEnv(t)
+	march := billedRows(t, env, "2024-03", demoEuropean)
+	for _, r := range march {
+		r["InvoiceNumber"] = "G045210882"
+	}
+	moved := func(number string) []byte {
+		var rows []row
+		for _, r := range march[:2] {
+			r = r.clone()
+			r["InvoiceNumber"] = number
+			rows = append(rows, r)
+		}
+		return newerCSV(rows)
+	}
+	var cost decimal.Decimal
+	for _, r := range march[:2] {
+		cost = cost.Sub(decimal.RequireFromString(r["Total"]))
+	}
+	want := fmt.Sprintf("period 2: %s EUR", cost.StringFixed(2))
+	for _, c := range []struct {
+		name, file, number, prefix string
+		by                         MonthBy
+	}{
+		{"by its number", "moved.csv", "G045310111", "", ByInvoice},
+		{"by its name", "2024-04.csv", "", "", ByName},
+		{"by the option", "moved.csv", "G045210882", "2024-04=", ByOption},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			paths := files(t, map[string][]byte{"ours.csv": newerCSV(march[2:]), c.file: moved(c.number)})
+			for i, path := range paths {
+				if filepath.Base(path) == c.file {
+					paths[i] = c.prefix + path
+				}
+			}
+			result := reconciled(t, env, ReconcilePlan{Files: paths})
+			sameLines(t, "causes", causesText(result), want)
+			for _, f := range result.Theirs {
+				if d := f.Documents[0]; f.Name == c.file && (d.By != c.by || d.Months[0] != "2024-04") {
+					t.Errorf("%s is read as %+v", f.Name, d)
+				}
+			}
+		})
+	}
+	_, err := env.Reconcile(t.Context(), ReconcilePlan{Month: testMonth(t, "2024-03"), Files: []string{"2024-13=x.csv"}})
+	if !errors.Is(err, ErrUsage) {
+		t.Errorf("a month that is none: %v", err)
 	}
 }
 

@@ -15,28 +15,37 @@ import (
 	"github.com/calends/calends/pricing"
 )
 
-// newBook begins the workbook of a partner: its invoice, beside Microsoft's
-// lines. It is nil for a partner without an invoice in the month.
+// newBook begins the workbook of a partner: all that its invoice's own workbook
+// has, beside Microsoft's lines. It is nil for a partner without an invoice in the
+// month.
 func (r *reconciliation) newBook(ctx context.Context, id string, w io.Writer) (*exports.Workbook, error) {
 	inv, err := r.env.header(ctx, r.month, id)
 	if err != nil || inv == nil {
 		return nil, err
 	}
-	csv := exports.Control{File: csvName, Totals: inv.Totals}
-	for _, f := range r.month.Current.Files {
-		if f.Path == partnerFile(id, csvName) {
-			csv.SHA256 = f.SHA256
-		}
+	info := exports.WorkbookInfo{Invoice: inv, Exceptions: ofPartner(r.exceptions, id), Revision: r.month.Current.Revision,
+		SoftwareVersion: r.env.Version, CSV: exports.Control{File: csvName, SHA256: sha256Of(r.month, partnerFile(id, csvName)), Totals: inv.Totals}}
+	if info.Last, err = r.env.lastMonth(ctx, r.at, inv, r.env.invoiceLines(ctx, r.month, id)); err != nil {
+		return nil, err
 	}
-	return exports.NewWorkbook(w, exports.WorkbookInfo{Invoice: inv, Exceptions: ofPartner(r.exceptions, id), Revision: r.month.Current.Revision,
-		SoftwareVersion: r.env.Version, CSV: csv, Recon: new(exports.ReconInfo), Sources: r.sources(id, csv)})
+	proofs := r.proofs.of(id)
+	info.Recon = &exports.ReconInfo{Unproven: proofs.unproven}
+	if proofs.unproven == "" {
+		info.Seats, info.PriceChanges = &proofs.seats, proofs.changes
+	}
+	past, err := r.at.asOf(r.month)
+	if err != nil {
+		past.inputs = r.at.inputs // some of what it knew is gone; proofs say so
+	}
+	info.Sources = slices.Concat(r.sources(id, info.CSV), sources(past.inputs, inv, info.Last))
+	return exports.NewWorkbook(w, info)
 }
 
-// sources are what both sides of a partner come from: our invoice, and those
-// of Microsoft's files that name the partner.
+// sources are what the two sides of a partner are: our invoice, and those of
+// Microsoft's files that name the partner.
 func (r *reconciliation) sources(id string, csv exports.Control) []exports.Source {
 	all := []exports.Source{{Kind: "invoice", Name: csv.File, Month: r.plan.Month.String(), SHA256: csv.SHA256, Records: int64(csv.Totals.Lines), Refused: -1,
-		Use: "our lines; what they come from stands in the invoice's own workbook, reconciliation.xlsx"}}
+		Use: fmt.Sprintf("our lines: revision %d, %s", r.month.Current.Revision, r.month.Current.State)}}
 	for _, f := range r.reading.files {
 		if !slices.ContainsFunc(f.documents, func(d *document) bool { return d.partners[id] }) {
 			continue
@@ -66,6 +75,11 @@ func (r *reconciliation) finishBook(book *exports.Workbook, p *partnerSum) {
 	for _, s := range p.tally.Sides() {
 		if s.Currency == currency {
 			book.Info.Recon.Billed = invoice.Totals{Lines: s.TheirLines, Subtotal: s.Theirs.Subtotal, TaxTotal: s.Theirs.Tax, Total: s.Theirs.Total}
+		}
+	}
+	for _, c := range p.tally.Causes() {
+		if c.Currency == currency {
+			book.Info.Recon.Explained += c.Amount.Subtotal
 		}
 	}
 	book.Info.Recon.Tolerance = p.tolerated

@@ -150,7 +150,7 @@ func (r *reconciliation) publish(ctx context.Context) error {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.SHA256, b.SHA256))
 	})
 	m, written, err := r.env.publishReconciliation(ctx, r.plan.Month,
-		ReconcileManifest{Ours: r.result.Ours, Theirs: theirs, Partners: r.result.Partners, Files: files}, r.root)
+		ReconcileManifest{Ours: r.result.Ours, Theirs: theirs, Partners: r.result.Partners, Unproven: r.result.Unproven, Files: files}, r.root)
 	if err != nil {
 		return err
 	}

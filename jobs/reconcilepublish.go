@@ -53,7 +53,10 @@ type ReconcileManifest struct {
 	Ours        []ReconciledMonth   `json:"ours"`
 	Theirs      []ReconciledFile    `json:"theirs"`
 	Partners    []ReconciledPartner `json:"partners"`
-	Files       []ledger.File       `json:"files"`
+	// Unproven counts for the fingerprint: once the month comes out again, the next
+	// run writes whole workbooks.
+	Unproven []UnprovenPartner `json:"unproven,omitempty"`
+	Files    []ledger.File     `json:"files"`
 }
 
 // ReconciledMonth is a revision of ours that was compared.

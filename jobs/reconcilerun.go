@@ -51,6 +51,9 @@ func (e Env) Reconcile(ctx context.Context, plan ReconcilePlan) (result Reconcil
 	if err := r.choosePartners(); err != nil {
 		return result, err
 	}
+	if err := r.computeAgain(ctx); err != nil {
+		return result, err
+	}
 	if err := r.compare(ctx); err != nil {
 		return result, err
 	}
@@ -66,6 +69,7 @@ type reconciliation struct {
 	plan    ReconcilePlan
 	reading *reading
 	world   *reconcileWorld
+	at      snapshot
 	month   ledger.Month
 	around  []ledger.Month // in order, the month among them
 	// partners that are compared, and for each the months that their files have.
@@ -75,6 +79,7 @@ type reconciliation struct {
 	exceptions  []invoice.Exception
 	legacy      map[string]bool   // files by name
 	currencies  map[string]string // of the month's invoices by partner, when workbooks are wanted
+	proofs      *monthProofs      // likewise
 
 	root     string // temporary folder of the outputs
 	output   *partnerOutput
@@ -125,7 +130,7 @@ func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconc
 	if err != nil {
 		return nil, err
 	}
-	r := &reconciliation{env: e, plan: plan, world: newReconcileWorld(catalog), month: month, theirMonths: make(map[string][]pricing.Month),
+	r := &reconciliation{env: e, plan: plan, world: newReconcileWorld(catalog), at: at, month: month, theirMonths: make(map[string][]pricing.Month),
 		refusals: make(map[string][]reconcile.Refusal), legacy: make(map[string]bool), read: make(map[sumKey]sideSum),
 		reading: &reading{env: e, plan: plan}}
 	if r.reading.parties, err = partiesOf(catalog, plan); err != nil {
@@ -164,7 +169,7 @@ func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconc
 }
 
 func (r *reconciliation) close() error {
-	errs := []error{r.reading.close()}
+	errs := []error{r.reading.close(), r.proofs.close()}
 	if r.output != nil {
 		errs = append(errs, r.output.abort())
 	}
@@ -206,6 +211,20 @@ func (r *reconciliation) choosePartners() error {
 		}
 	}
 	return nil
+}
+
+// computeAgain computes the month for the workbooks, if any are wanted.
+func (r *reconciliation) computeAgain(ctx context.Context) (err error) {
+	if r.currencies == nil {
+		return nil
+	}
+	r.proofs, err = r.env.proofsOf(ctx, r.at, r.month, r.partners)
+	for _, id := range r.partners {
+		if p := r.proofs.of(id); p != nil && p.unproven != "" {
+			r.result.Unproven = append(r.result.Unproven, UnprovenPartner{id, p.unproven})
+		}
+	}
+	return err
 }
 
 // theirs yields the lines of the month and of those beside it, in order.
@@ -503,6 +522,9 @@ func (r *reconciliation) setElsewhereAside(p *part, g *reconcile.Group) {
 func (r *reconciliation) take(ctx context.Context, p *portion) error {
 	for _, part := range p.parts {
 		if err := r.startPartner(ctx, part.partner); err != nil {
+			return err
+		}
+		if err := r.proofs.give(part.partner, part.lines); err != nil {
 			return err
 		}
 		if err := r.output.show(part.lines, part.recon); err != nil {

@@ -21,45 +21,53 @@ import (
 // workbook names both. They do not decide whether a revision is written: the
 // lines, headers and exceptions do.
 func (p *publication) workbookInfo(ctx context.Context, inv partnerInvoice, csv exports.Control) (exports.WorkbookInfo, error) {
+	if p.computed.catalog == nil {
+		return exports.WorkbookInfo{}, errNoCatalog
+	}
 	info := exports.WorkbookInfo{
 		Invoice: inv.Invoice, Exceptions: ofPartner(p.computed.exceptions, inv.PartnerID),
 		Revision: p.manifest.Revision, SoftwareVersion: p.env.Version, CSV: csv, Seats: &inv.seats,
 	}
 	var err error
-	if info.Last, err = p.lastMonth(ctx, inv); err != nil {
-		return info, fmt.Errorf("compare with %s: %w", p.computed.month-1, err)
+	if info.Last, err = p.env.lastMonth(ctx, p.at, inv.Invoice, withoutErrors(inv.lines)); err != nil {
+		return info, err
 	}
-	if info.PriceChanges, err = priceChanges(p.computed.catalog, p.computed.month, inv.lines); err != nil {
+	sold := newSales(p.computed.catalog, p.computed.month)
+	for _, l := range inv.lines {
+		sold.add(l)
+	}
+	if info.PriceChanges, err = sold.priceChanges(); err != nil {
 		return info, fmt.Errorf("price changes: %w", err)
 	}
-	info.Sources = p.sources(inv, info.Last)
+	info.Sources = sources(p.at.inputs, inv.Invoice, info.Last)
 	return info, nil
 }
 
-// lastMonth compares the invoice with that of the month before, whose lines are
-// read once. nil: there is none in the same currency.
-func (p *publication) lastMonth(ctx context.Context, inv partnerInvoice) (*exports.LastMonth, error) {
-	before, ok := p.at.month(p.computed.month - 1)
+// lastMonth compares an invoice, whose lines are given, with that of the month
+// before as it stands now, whose lines are read once. nil: there is none in the
+// same currency.
+func (e Env) lastMonth(ctx context.Context, at snapshot, inv *invoice.Invoice, lines iter.Seq2[*invoice.Line, error]) (last *exports.LastMonth, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("compare with %s: %w", inv.Month-1, err)
+		}
+	}()
+	before, ok := at.month(inv.Month - 1)
 	if !ok {
 		return nil, nil
 	}
-	at := slices.IndexFunc(before.Current.Invoices, func(s ledger.InvoiceSummary) bool { return s.PartnerID == inv.PartnerID })
-	if at < 0 || before.Current.Invoices[at].Currency != inv.Currency {
+	n := slices.IndexFunc(before.Current.Invoices, func(s ledger.InvoiceSummary) bool { return s.PartnerID == inv.PartnerID })
+	if n < 0 || before.Current.Invoices[n].Currency != inv.Currency {
 		return nil, nil
 	}
 	path := partnerFile(inv.PartnerID, csvName)
-	last := &exports.LastMonth{Revision: before.Current.Revision, State: string(before.Current.State), CSV: exports.Control{File: csvName}}
-	for _, f := range before.Current.Files {
-		if f.Path == path {
-			last.CSV.SHA256 = f.SHA256
-		}
-	}
-	var err error
-	if last.CSV.Totals, err = summaryTotals(before.Current.Invoices[at]); err != nil {
+	last = &exports.LastMonth{Revision: before.Current.Revision, State: string(before.Current.State),
+		CSV: exports.Control{File: csvName, SHA256: sha256Of(before, path)}}
+	if last.CSV.Totals, err = summaryTotals(before.Current.Invoices[n]); err != nil {
 		return nil, err
 	}
-	lines := p.env.linesOf(ctx, ledger.RevisionPrefix(before.Month, before.Current.Revision)+path)
-	last.Waterfall, err = waterfall.Explain(p.computed.month, lines, withoutErrors(inv.lines))
+	were := e.linesOf(ctx, ledger.RevisionPrefix(before.Month, before.Current.Revision)+path)
+	last.Waterfall, err = waterfall.Explain(inv.Month, were, lines)
 	return last, err
 }
 
@@ -99,18 +107,18 @@ func withoutErrors(lines []*invoice.Line) iter.Seq2[*invoice.Line, error] {
 	}
 }
 
-// sources lists the files behind a partner's invoice: last month's book, the
+// sources lists the inputs behind a partner's invoice: last month's book, the
 // price sheets that priced its lines, reference data, its charges rated elsewhere.
 // Files of changes are left to the manifest: the same changes give the same
 // workbook, however they were cut into files and in whatever order they came.
-func (p *publication) sources(inv partnerInvoice, last *exports.LastMonth) []exports.Source {
+func sources(inputs []ledger.Input, inv *invoice.Invoice, last *exports.LastMonth) []exports.Source {
 	var first, all []exports.Source
 	if last != nil {
-		first = append(first, exports.Source{Kind: "last month", Name: csvName, Month: (p.computed.month - 1).String(), SHA256: last.CSV.SHA256,
+		first = append(first, exports.Source{Kind: "last month", Name: csvName, Month: (inv.Month - 1).String(), SHA256: last.CSV.SHA256,
 			Records: int64(last.CSV.Lines), Refused: -1, Use: fmt.Sprintf("the waterfall begins with its revision %d, %s", last.Revision, last.State)})
 	}
 	rows := make(map[string]ledger.Input)
-	for _, in := range p.at.inputs {
+	for _, in := range inputs {
 		rows[in.SHA256] = in
 	}
 	for _, s := range inv.Sheets {
@@ -118,8 +126,8 @@ func (p *publication) sources(inv partnerInvoice, last *exports.LastMonth) []exp
 		all = append(all, exports.Source{Kind: string(ledger.Prices), Name: s.File, Month: s.Month.String(), Market: s.Market, SHA256: s.SHA256,
 			Records: in.Records, Refused: in.Refused, Use: "priced lines of this invoice"})
 	}
-	for _, in := range p.at.inputs {
-		if use := useOf(in, inv.PartnerID, p.computed.month.String()); use != "" {
+	for _, in := range inputs {
+		if use := useOf(in, inv.PartnerID, inv.Month.String()); use != "" {
 			all = append(all, exports.Source{Kind: string(in.Kind), Name: in.Name, Month: in.Month, SHA256: in.SHA256,
 				Records: in.Records, Refused: in.Refused, Use: use})
 		}
@@ -128,7 +136,7 @@ func (p *publication) sources(inv partnerInvoice, last *exports.LastMonth) []exp
 		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Month, b.Month), strings.Compare(a.Market, b.Market),
 			strings.Compare(a.Name, b.Name), strings.Compare(a.SHA256, b.SHA256))
 	})
-	first = append(first, exports.Source{Kind: string(ledger.Changes), Name: manifestName, Month: p.computed.month.String(), Records: -1, Refused: -1,
+	first = append(first, exports.Source{Kind: string(ledger.Changes), Name: manifestName, Month: inv.Month.String(), Records: -1, Refused: -1,
 		Use: "names every file of changes, with its SHA-256"})
 	return append(first, all...)
 }

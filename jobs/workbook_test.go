@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 	"github.com/xuri/excelize/v2"
 
+	"github.com/calends/calends/exports"
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
@@ -311,7 +312,8 @@ func TestLinesOf(t *testing.T) {
 			t.Errorf("a stopped run: %v", err)
 		}
 	}
-	if _, err := priceChanges(nil, marchMonth, []*invoice.Line{}); !errors.Is(err, errNoCatalog) {
+	p := publication{env: env, computed: &computed{month: marchMonth}}
+	if _, err := p.workbookInfo(t.Context(), partnerInvoice{}, exports.Control{}); !errors.Is(err, errNoCatalog) {
 		t.Errorf("without a catalog: %v", err)
 	}
 }

@@ -29,19 +29,48 @@ type sale struct {
 	cycles decimal.Decimal // of those, as a share of the term's price
 }
 
+// sales collects what an invoice's lines bill by a price sheet, however long ago.
+type sales struct {
+	catalog *ledger.Catalog
+	month   pricing.Month
+	items   map[soldItem]sale
+}
+
+func newSales(catalog *ledger.Catalog, month pricing.Month) sales {
+	return sales{catalog, month, make(map[soldItem]sale)}
+}
+
+// add enters a line, which comes with its proof.
+func (s sales) add(l *invoice.Line) {
+	if l.Proof == nil || l.Proof.Source.SHA256 == "" {
+		return
+	}
+	c := l.Proof.Calculation
+	term, plan, ok := termAndPlan(c)
+	payer, _ := s.catalog.Payer(l.Account.CustomerID, l.OrderDate.Month())
+	if !ok || payer == nil {
+		return
+	}
+	item := soldItem{pricing.SKU{ProductID: l.Item.ProductID, SkuID: l.Item.SkuID}, term, plan,
+		l.Proof.Source.Market, payer.Customer.Segment, l.PricingCurrency}
+	sold := s.items[item]
+	if l.Proof.Source.Month == s.month && !c.Credit && (l.ChargeType == "new" || l.ChargeType == "renew") {
+		sold.seats += c.Quantity
+		sold.cycles = sold.cycles.Add(decimal.New(c.Quantity*int64(c.CycleMonths), 0).DivRound(decimal.New(int64(c.TermMonths), 0), 10))
+	}
+	s.items[item] = sold
+}
+
 // priceChanges compares the prices of what the lines bill as the sheets of this
 // month and of the last one have them on the first.
-func priceChanges(catalog *ledger.Catalog, month pricing.Month, lines []*invoice.Line) ([]exports.PriceChange, error) {
-	if catalog == nil {
-		return nil, errNoCatalog
-	}
+func (s sales) priceChanges() ([]exports.PriceChange, error) {
 	var changes []exports.PriceChange
-	for item, sold := range sales(catalog, month, lines) {
-		before, err := item.price(catalog, month-1)
+	for item, sold := range s.items {
+		before, err := item.price(s.catalog, s.month-1)
 		if err != nil {
 			return nil, err
 		}
-		now, err := item.price(catalog, month)
+		now, err := item.price(s.catalog, s.month)
 		if err != nil {
 			return nil, err
 		}
@@ -55,31 +84,6 @@ func priceChanges(catalog *ledger.Catalog, month pricing.Month, lines []*invoice
 			strings.Compare(a.Currency, b.Currency), strings.Compare(a.Title, b.Title))
 	})
 	return changes, nil
-}
-
-// sales collects what a sheet priced, however long ago.
-func sales(catalog *ledger.Catalog, month pricing.Month, lines []*invoice.Line) map[soldItem]sale {
-	all := make(map[soldItem]sale)
-	for _, l := range lines {
-		if l.Proof == nil || l.Proof.Source.SHA256 == "" {
-			continue
-		}
-		c := l.Proof.Calculation
-		term, plan, ok := termAndPlan(c)
-		payer, _ := catalog.Payer(l.Account.CustomerID, l.OrderDate.Month())
-		if !ok || payer == nil {
-			continue
-		}
-		item := soldItem{pricing.SKU{ProductID: l.Item.ProductID, SkuID: l.Item.SkuID}, term, plan,
-			l.Proof.Source.Market, payer.Customer.Segment, l.PricingCurrency}
-		s := all[item]
-		if l.Proof.Source.Month == month && !c.Credit && (l.ChargeType == "new" || l.ChargeType == "renew") {
-			s.seats += c.Quantity
-			s.cycles = s.cycles.Add(decimal.New(c.Quantity*int64(c.CycleMonths), 0).DivRound(decimal.New(int64(c.TermMonths), 0), 10))
-		}
-		all[item] = s
-	}
-	return all
 }
 
 // termAndPlan reads a calculation backwards: it knows months.
