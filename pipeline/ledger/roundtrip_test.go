@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -156,5 +157,108 @@ func TestPricesComeBack(t *testing.T) {
 func same[T any](t *rapid.T, got, want T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("got\n%s\nwant\n%s", fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want))
+	}
+}
+
+func drawLock(t *rapid.T) *subscription.Lock {
+	few := rapid.SampledFrom([]string{"", "A", "B"})
+	return &subscription.Lock{UnitPrice: dec(rapid.SampledFrom([]string{"1", "7", "2.5"}).Draw(t, "price")), Currency: few.Draw(t, "currency"),
+		PromotionID: few.Draw(t, "promotion"), Discount: dec(rapid.SampledFrom([]string{"0", "0.05"}).Draw(t, "discount")),
+		ProductTitle: few.Draw(t, "product"), SkuTitle: text(t), Publisher: few.Draw(t, "publisher"), Asked: few.Draw(t, "asked"),
+		Source: subscription.Source{Market: few.Draw(t, "market"), Month: pricing.Month(rapid.Int32().Draw(t, "month")), File: few.Draw(t, "file"),
+			SHA256: few.Draw(t, "sum"), Line: rapid.SampledFrom([]int{0, 2, 1 << 40}).Draw(t, "line")}}
+}
+
+func drawStanding(t *rapid.T, locks []*subscription.Lock) subscription.Standing {
+	day := func() pricing.Date { return date(t) }
+	s := subscription.Standing{
+		Term: &subscription.Term{SubscriptionID: text(t), OrderID: text(t), AvailabilityID: text(t), AddOn: yesNo(t), SKU: drawSKU(t),
+			Span: pricing.TermSpan{Term: drawTerm(t), Start: day(), End: day(), Custom: yesNo(t), MonthEnd: pricing.MonthEnd(rapid.IntRange(0, 1).Draw(t, "month end")), Trial: yesNo(t)},
+			Plan: drawPlan(t), Lock: rapid.SampledFrom(locks).Draw(t, "lock")},
+		Suspended: yesNo(t), Cycle: pricing.Cycle{First: day(), Last: day(), Days: rapid.IntRange(0, 31).Draw(t, "days"), Months: rapid.IntRange(0, 36).Draw(t, "months")},
+		Start: instant(t), Quantity: whole(t), TrialPlan: drawPlan(t), AutoRenew: yesNo(t), Next: maybe(t, drawNextTerm),
+		Promotion: text(t), Touched: yesNo(t), Upgraded: yesNo(t),
+	}
+	s.Layers = []subscription.Layer{{Seats: s.Quantity, Closed: true}}
+	if yesNo(t) {
+		s.Layers = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) subscription.Layer {
+			return subscription.Layer{Seats: whole(t), Added: instant(t), Closed: yesNo(t)}
+		}), 2, 5).Draw(t, "layers")
+	}
+	return s
+}
+
+// The state at a close comes back as it was put, customer by customer; those that
+// have subscriptions and are not there are left out.
+func TestStandingsComeBack(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := newStore()
+		locks := rapid.SliceOfN(rapid.Custom(drawLock), 1, 4).Draw(t, "locks")
+		ids := rapid.SliceOfNDistinct(rapid.String(), 0, 6, rapid.ID).Draw(t, "customers")
+		slices.Sort(ids)
+		at := &ledger.AtClose{}
+		var put []ledger.Standing
+		for len(ids) > 0 { // some objects, each with some customers
+			n := rapid.IntRange(1, len(ids)).Draw(t, "in an object")
+			var all ledger.Standings
+			for _, id := range ids[:n] {
+				c := ledger.Standing{CustomerID: id, LookBack: yesNo(t), Ended: rapid.IntRange(0, 1000).Draw(t, "ended"), Seen: ledger.Marks{}}
+				c.Seen = c.Seen.Add(rapid.SliceOfN(rapid.String(), 0, 5).Draw(t, "seen"))
+				for range rapid.IntRange(0, 4).Draw(t, "subscriptions") {
+					c.Subscriptions = append(c.Subscriptions, drawStanding(t, locks))
+				}
+				put = append(put, c)
+				if err := all.Add(&c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			customers, subscriptions, err := all.Finish()
+			if err != nil {
+				t.Fatal(err)
+			}
+			at.Customers = append(at.Customers, must(s.Put(s.ctx, customers))...)
+			at.Subscriptions = append(at.Subscriptions, must(s.Put(s.ctx, subscriptions))...)
+			ids = ids[n:]
+		}
+		r := s.Standings(s.ctx, at)
+		defer r.Close()
+		for _, want := range put {
+			got := must(r.Next())
+			if got == nil {
+				t.Fatalf("customer %q is missing", want.CustomerID)
+			}
+			same(t, *got, want)
+		}
+		if more := must(r.Next()); more != nil {
+			t.Fatalf("one more: %+v", more)
+		}
+	})
+}
+
+// Many customers come back over the borders of what is read at a time, and
+// subscriptions of one price share it.
+func TestManyStandingsComeBack(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	r := s.Standings(s.ctx, s.standAll(t, 3000, 7))
+	defer r.Close()
+	locks := make(map[*subscription.Lock]bool)
+	n := 0
+	for c := must(r.Next()); c != nil; c = must(r.Next()) {
+		if want := customerID(n / 7); c.CustomerID != want || len(c.Subscriptions) != 7 {
+			t.Fatalf("customer %s with %d subscriptions, want %s with 7", c.CustomerID, len(c.Subscriptions), want)
+		}
+		for _, got := range c.Subscriptions {
+			locks[got.Term.Lock] = true
+			want := standingOf(n)
+			if !reflect.DeepEqual(got, want) {
+				t.Fatalf("subscription %d\ngot  %+v\nwant %+v", n, got, want)
+			}
+			n++
+		}
+	}
+	if n != 3003 || len(locks) > 400 {
+		t.Errorf("%d subscriptions with %d locks", n, len(locks))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/ledger/pages"
 )
 
 // rowReader reads the rows of a Parquet object. Where the library panics, because
@@ -20,7 +21,7 @@ type rowReader[Row any] struct {
 }
 
 func newRowReader[Row any](o Object, object bucket.Object) (r *rowReader[Row], err error) {
-	defer caught(o.Key, &err)
+	defer pages.Caught(o.Key, &err)
 	// Opened apart: the reader would panic at what goes wrong with opening.
 	file, err := parquet.OpenFile(io.NewSectionReader(object, 0, object.Size()), object.Size())
 	if err != nil {
@@ -31,7 +32,7 @@ func newRowReader[Row any](o Object, object bucket.Object) (r *rowReader[Row], e
 
 // read fills the batch as far as there are rows; after the last the error is io.EOF.
 func (r *rowReader[Row]) read(batch []Row) (n int, err error) {
-	defer caught(r.key, &err)
+	defer pages.Caught(r.key, &err)
 	clear(batch)
 	n, err = r.reader.Read(batch)
 	r.left -= int64(n)
@@ -48,7 +49,7 @@ func (r *rowReader[Row]) read(batch []Row) (n int, err error) {
 
 // seek goes on to a row, 0 for the object's first.
 func (r *rowReader[Row]) seek(row int64) (err error) {
-	defer caught(r.key, &err)
+	defer pages.Caught(r.key, &err)
 	if err := r.reader.SeekToRow(row); err != nil {
 		return fmt.Errorf("read %s: go to row %d: %w", r.key, row, err)
 	}
@@ -57,14 +58,3 @@ func (r *rowReader[Row]) seek(row int64) (err error) {
 }
 
 func (r *rowReader[Row]) close() error { return r.reader.Close() }
-
-// caught turns a panic of the Parquet library into an error.
-func caught(key string, err *error) {
-	switch p := recover().(type) {
-	case nil:
-	case error:
-		*err = fmt.Errorf("read %s: not readable as Parquet: %w", key, p)
-	default:
-		*err = fmt.Errorf("read %s: not readable as Parquet: %v", key, p)
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/ledger/pages"
 )
 
 // sorted reads a data object whose rows are in the order of a text column,
@@ -56,8 +57,8 @@ func openSorted[Row any](ctx context.Context, l Ledger, o Object, column string,
 
 // pageStarts lists the pages of a column over all row groups. It is empty when
 // the object has no page index: then every seek reads on.
-func (r *rowReader[Row]) pageStarts(column string) (pages []pageStart, err error) {
-	defer caught(r.key, &err)
+func (r *rowReader[Row]) pageStarts(column string) (starts []pageStart, err error) {
+	defer pages.Caught(r.key, &err)
 	leaf, ok := r.file.Schema().Lookup(column)
 	if !ok {
 		return nil, fmt.Errorf("read %s: it has no column %s", r.key, column)
@@ -71,11 +72,11 @@ func (r *rowReader[Row]) pageStarts(column string) (pages []pageStart, err error
 			return nil, nil
 		}
 		for i := range index.NumPages() {
-			pages = append(pages, pageStart{index.MinValue(i).String(), first + offsets.FirstRowIndex(i)})
+			starts = append(starts, pageStart{index.MinValue(i).String(), first + offsets.FirstRowIndex(i)})
 		}
 		first += group.NumRows()
 	}
-	return pages, nil
+	return starts, nil
 }
 
 // head returns the row at hand, nil at the end. It is valid until the next call

@@ -10,9 +10,6 @@ import (
 	"hash/fnv"
 	"slices"
 
-	"github.com/shopspring/decimal"
-
-	"github.com/calends/calends/pipeline/change"
 	"github.com/calends/calends/pipeline/party"
 	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
@@ -96,10 +93,10 @@ func (m Marks) encode() []byte {
 	return b
 }
 
-func decodeMarks(b []byte) Marks {
-	m := make(Marks, 0, len(b)/4)
+// decode appends what [Marks.encode] wrote.
+func (m Marks) decode(b string) Marks {
 	for ; len(b) >= 4; b = b[4:] {
-		m = append(m, binary.LittleEndian.Uint32(b))
+		m = append(m, uint32(b[0])|uint32(b[1])<<8|uint32(b[2])<<16|uint32(b[3])<<24)
 	}
 	return m
 }
@@ -212,75 +209,6 @@ func encodeLayers(layers []subscription.Layer) []byte {
 	return b
 }
 
-func (r *standingRow) layers() ([]subscription.Layer, error) {
-	if len(r.Layers) == 0 {
-		return []subscription.Layer{{Seats: r.Quantity, Closed: true}}, nil
-	}
-	var layers []subscription.Layer
-	for b := r.Layers; len(b) > 0; {
-		var v [3]int64
-		for i := range v {
-			n := 0
-			if v[i], n = binary.Varint(b); n <= 0 {
-				return nil, fmt.Errorf("subscription %s: its layers of seats cannot be read", r.SubscriptionID)
-			}
-			b = b[n:]
-		}
-		layers = append(layers, subscription.Layer{Seats: v[0], Added: pricing.Instant(v[1]), Closed: v[2] == 1})
-	}
-	return layers, nil
-}
-
-// standing makes a subscription of a row.
-func (r *standingRow) standing() (subscription.Standing, error) {
-	lock, err := r.lock()
-	if err != nil {
-		return subscription.Standing{}, err
-	}
-	layers, err := r.layers()
-	if err != nil {
-		return subscription.Standing{}, err
-	}
-	s := subscription.Standing{
-		Term: &subscription.Term{
-			SubscriptionID: r.SubscriptionID, OrderID: r.OrderID, AvailabilityID: r.AvailabilityID, AddOn: r.AddOn,
-			SKU: pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID},
-			Span: pricing.TermSpan{Term: pricing.Term(r.Term), Start: pricing.Date(r.TermStart), End: pricing.Date(r.TermEnd),
-				Custom: r.Custom, MonthEnd: pricing.MonthEnd(r.MonthEnd), Trial: r.Trial},
-			Plan: pricing.Plan(r.Plan), Lock: lock,
-		},
-		Suspended: r.Suspended,
-		Cycle: pricing.Cycle{First: pricing.Date(r.CycleFirst), Last: pricing.Date(r.CycleLast),
-			Days: int(r.CycleDays), Months: int(r.CycleMonths)},
-		Start: pricing.Instant(r.Start), Quantity: r.Quantity, Layers: layers, TrialPlan: pricing.Plan(r.TrialPlan),
-		AutoRenew: r.AutoRenew, Promotion: r.Promotion, Touched: r.Touched, Upgraded: r.Upgraded,
-	}
-	if r.NextTerm {
-		s.Next = &change.NextTerm{
-			SKU: pricing.SKU{ProductID: r.NextProductID, SkuID: r.NextSkuID}, TermDuration: r.NextTermDuration,
-			BillingCycle: r.NextBillingCycle, AvailabilityID: r.NextAvailabilityID, PromotionID: r.NextPromotionID,
-			Quantity: r.NextQuantity, CustomTermEnd: pricing.Date(r.NextCustomTermEnd),
-		}
-	}
-	return s, nil
-}
-
-func (r *standingRow) lock() (*subscription.Lock, error) {
-	unitPrice, err := decimal.NewFromString(r.UnitPrice)
-	if err != nil {
-		return nil, fmt.Errorf("subscription %s: price %q: %w", r.SubscriptionID, r.UnitPrice, err)
-	}
-	discount, err := decimal.NewFromString(r.Discount)
-	if err != nil {
-		return nil, fmt.Errorf("subscription %s: discount %q: %w", r.SubscriptionID, r.Discount, err)
-	}
-	return &subscription.Lock{
-		Asked: r.Asked, UnitPrice: unitPrice, Currency: r.Currency, PromotionID: r.PromotionID, Discount: discount,
-		ProductTitle: r.ProductTitle, SkuTitle: r.SkuTitle, Publisher: r.Publisher,
-		Source: subscription.Source{Market: r.Market, Month: pricing.Month(r.Month), File: r.File, SHA256: r.SHA256, Line: int(r.Line)},
-	}, nil
-}
-
 // Pending is a data object that is ready but not written yet.
 type Pending struct {
 	data    []byte
@@ -357,44 +285,6 @@ func (s *Standings) Finish() (customers, subscriptions []Pending, err error) {
 		return nil, nil, fmt.Errorf("state at close: %w", err)
 	}
 	return s.encodedCustomers, s.encodedSubscriptions, nil
-}
-
-// ReadStandings reads what [Standings] collected, customer by customer.
-type ReadStandings struct {
-	customers     chain[standingCustomerRow]
-	subscriptions chain[standingRow]
-}
-
-// Standings opens the state at a close.
-func (l Ledger) Standings(ctx context.Context, at *AtClose) *ReadStandings {
-	return &ReadStandings{
-		customers: chain[standingCustomerRow]{ctx: ctx, ledger: l, objects: at.Customers, column: "customerId", batch: 512,
-			of: func(r *standingCustomerRow) string { return r.CustomerID }},
-		subscriptions: chain[standingRow]{ctx: ctx, ledger: l, objects: at.Subscriptions, column: "customerId", batch: 512,
-			of: func(r *standingRow) string { return r.CustomerID }},
-	}
-}
-
-// Next returns the next customer, nil after the last.
-func (s *ReadStandings) Next() (*Standing, error) {
-	row, err := s.customers.head()
-	if err != nil || row == nil {
-		return nil, err
-	}
-	c := &Standing{CustomerID: row.CustomerID, LookBack: row.LookBack, Ended: int(row.Ended), Seen: decodeMarks(row.Seen)}
-	s.customers.next()
-	err = s.subscriptions.take(c.CustomerID, func(r *standingRow) error {
-		one, err := r.standing()
-		c.Subscriptions = append(c.Subscriptions, one)
-		return err
-	})
-	return c, err
-}
-
-// Close lets go of what is open.
-func (s *ReadStandings) Close() {
-	s.customers.close()
-	s.subscriptions.close()
 }
 
 // chain reads objects that follow each other in order as one.

@@ -1,0 +1,419 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/change"
+	"github.com/calends/calends/pipeline/ledger/pages"
+	"github.com/calends/calends/pipeline/subscription"
+	"github.com/calends/calends/pricing"
+)
+
+// ReadStandings reads what [Standings] collected, customer by customer.
+type ReadStandings struct {
+	customers     columns
+	subscriptions columns
+
+	// What is at hand of each: made of one batch of rows, taken up to at.
+	customer     standingCustomers
+	subscription standingSubscriptions
+}
+
+// Standings opens the state at a close.
+func (l Ledger) Standings(ctx context.Context, at *AtClose) *ReadStandings {
+	s := &ReadStandings{
+		customers:     columns{ctx: ctx, ledger: l, objects: at.Customers},
+		subscriptions: columns{ctx: ctx, ledger: l, objects: at.Subscriptions},
+	}
+	s.customers.add, s.subscriptions.add = s.customer.add, s.subscription.add
+	return s
+}
+
+// standingBatch is how many rows are decoded at a time. What is made of them
+// shares memory, and is kept or let go of together.
+const standingBatch = 512
+
+// Next returns the next customer, nil after the last.
+func (s *ReadStandings) Next() (*Standing, error) {
+	if s.customer.at == len(s.customer.rows) {
+		n, err := s.customers.next(standingBatch)
+		if err != nil || n == 0 {
+			return nil, err
+		}
+		s.customer.decode(n)
+	}
+	c := &s.customer.rows[s.customer.at]
+	s.customer.at++
+	var err error
+	c.Subscriptions, err = s.subscriptionsOf(c.CustomerID)
+	return c, err
+}
+
+// subscriptionsOf takes a customer's subscriptions; those before it are nobody's.
+func (s *ReadStandings) subscriptionsOf(customerID string) (of []subscription.Standing, err error) {
+	b := &s.subscription
+	for {
+		for b.at < len(b.rows) && b.customer.Of(b.at) < customerID {
+			b.at++
+		}
+		first := b.at
+		for b.at < len(b.rows) && b.customer.Of(b.at) == customerID {
+			b.at++
+		}
+		if here := b.rows[first:b.at:b.at]; of == nil && len(here) > 0 {
+			of = here
+		} else {
+			of = append(of, here...)
+		}
+		if b.at < len(b.rows) {
+			return of, nil
+		}
+		n, err := s.subscriptions.next(standingBatch)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return of, nil
+		}
+		if err := b.decode(n, s.subscriptions.reader.Group()); err != nil {
+			return nil, fmt.Errorf("read %s: %w", s.subscriptions.key, err)
+		}
+	}
+}
+
+// Close lets go of what is open.
+func (s *ReadStandings) Close() {
+	s.customers.close()
+	s.subscriptions.close()
+}
+
+// columns reads the same columns of objects that follow each other in order.
+type columns struct {
+	//nolint:containedctx // objects are opened when the reading reaches them, within the run that the context is of
+	ctx     context.Context
+	ledger  Ledger
+	objects []Object
+	// add says which columns are read.
+	add func(*pages.Reader)
+
+	key    string // of the one that is open
+	object bucket.Object
+	reader *pages.Reader
+}
+
+// next reads the next rows, at most so many; none after the last.
+func (c *columns) next(most int) (int, error) {
+	for {
+		if c.reader == nil {
+			if len(c.objects) == 0 {
+				return 0, nil
+			}
+			if err := c.open(c.objects[0]); err != nil {
+				return 0, err
+			}
+			c.objects = c.objects[1:]
+		}
+		n, err := c.reader.Next(most)
+		if err == nil {
+			return n, nil
+		}
+		c.close()
+		if !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+	}
+}
+
+func (c *columns) open(o Object) (err error) {
+	if err := c.ctx.Err(); err != nil {
+		return err
+	}
+	if c.object, err = c.ledger.Bucket.Open(c.ctx, o.Key); err != nil {
+		return err
+	}
+	if c.reader, err = pages.Open(o.Key, c.object, c.object.Size()); err != nil {
+		_ = c.object.Close() // only read: there is nothing to lose
+		return err
+	}
+	c.key = o.Key
+	c.add(c.reader)
+	return nil
+}
+
+func (c *columns) close() {
+	if c.reader != nil {
+		c.reader.Close()
+		_ = c.object.Close() // only read: there is nothing to lose
+		c.reader, c.object = nil, nil
+	}
+}
+
+// standingCustomers makes customers of rows.
+type standingCustomers struct {
+	id       pages.Texts
+	lookBack pages.Flags
+	ended    pages.Numbers[int64]
+	seen     pages.Texts
+
+	rows []Standing
+	at   int
+}
+
+func (c *standingCustomers) add(r *pages.Reader) {
+	r.Add("customerId", &c.id)
+	r.Add("lookBack", &c.lookBack)
+	r.Add("ended", &c.ended)
+	r.Add("seen", &c.seen)
+}
+
+func (c *standingCustomers) decode(n int) {
+	all := 0
+	for _, seen := range c.seen.Values {
+		all += len(seen) / 4
+	}
+	marks := make(Marks, 0, all)
+	c.rows, c.at = make([]Standing, n), 0
+	for i := range c.rows {
+		first := len(marks)
+		marks = marks.decode(c.seen.Values[i])
+		c.rows[i] = Standing{CustomerID: c.id.Values[i], LookBack: c.lookBack.Values[i], Ended: int(c.ended.Values[i]),
+			Seen: marks[first:len(marks):len(marks)]}
+	}
+}
+
+// standingSubscriptions makes subscriptions of rows.
+type standingSubscriptions struct {
+	customer, order, availability, product, sku, layers, promotion pages.Names
+
+	subscription pages.Texts
+
+	term, termStart, termEnd, monthEnd, plan, trialPlan pages.Numbers[int32]
+	cycleFirst, cycleLast, cycleDays, cycleMonths       pages.Numbers[int32]
+	start, quantity                                     pages.Numbers[int64]
+
+	addOn, custom, trial, suspended, autoRenew, touched, upgraded pages.Flags
+
+	next  nextTerm
+	lock  standingLock
+	locks locks
+	group int // whose locks they are
+
+	rows []subscription.Standing
+	at   int
+}
+
+// standingLock has the columns of a lock.
+type standingLock struct {
+	asked, unitPrice, currency, promotion, discount      pages.Names
+	productTitle, skuTitle, publisher, market, file, sum pages.Names
+
+	month pages.Numbers[int32]
+	line  pages.Numbers[int64]
+}
+
+// lockRows are what a lock is made of, text by its place: rows with the same have
+// the same lock.
+type lockRows struct {
+	texts [11]int32
+	month int32
+	line  int64
+}
+
+// locks are those of a row group, by the few places that nearly tell them apart:
+// looking them up by all costs more than making all the rest of a row.
+type locks map[lockKey]*oneLock
+
+type lockKey struct{ sum, line, unitPrice, discount int32 }
+
+// oneLock is a lock, and then those with the same key.
+type oneLock struct {
+	rows lockRows
+	lock *subscription.Lock
+	next *oneLock
+}
+
+func (s *standingSubscriptions) add(r *pages.Reader) {
+	s.locks = nil // of another object
+	r.Add("customerId", &s.customer)
+	r.Add("subscriptionId", &s.subscription)
+	r.Add("orderId", &s.order)
+	r.Add("availabilityId", &s.availability)
+	r.Add("addOn", &s.addOn)
+	r.Add("productId", &s.product)
+	r.Add("skuId", &s.sku)
+	r.Add("term", &s.term)
+	r.Add("termStart", &s.termStart)
+	r.Add("termEnd", &s.termEnd)
+	r.Add("customTermEnd", &s.custom)
+	r.Add("monthEnd", &s.monthEnd)
+	r.Add("trial", &s.trial)
+	r.Add("plan", &s.plan)
+	r.Add("trialPlan", &s.trialPlan)
+	r.Add("cycleFirst", &s.cycleFirst)
+	r.Add("cycleLast", &s.cycleLast)
+	r.Add("cycleDays", &s.cycleDays)
+	r.Add("cycleMonths", &s.cycleMonths)
+	r.Add("suspended", &s.suspended)
+	r.Add("start", &s.start)
+	r.Add("quantity", &s.quantity)
+	r.Add("layers", &s.layers)
+	r.Add("autoRenew", &s.autoRenew)
+	r.Add("promotion", &s.promotion)
+	r.Add("touched", &s.touched)
+	r.Add("upgraded", &s.upgraded)
+	s.next.add(r)
+	s.lock.add(r)
+}
+
+func (k *standingLock) add(r *pages.Reader) {
+	r.Add("asked", &k.asked)
+	r.Add("unitPrice", &k.unitPrice)
+	r.Add("currency", &k.currency)
+	r.Add("promotionId", &k.promotion)
+	r.Add("discount", &k.discount)
+	r.Add("productTitle", &k.productTitle)
+	r.Add("skuTitle", &k.skuTitle)
+	r.Add("publisher", &k.publisher)
+	r.Add("market", &k.market)
+	r.Add("month", &k.month)
+	r.Add("file", &k.file)
+	r.Add("sha256", &k.sum)
+	r.Add("line", &k.line)
+}
+
+// decode makes the subscriptions of n rows of a row group.
+func (s *standingSubscriptions) decode(n, group int) (err error) {
+	if s.locks == nil || s.group != group {
+		s.locks, s.group = make(locks), group
+	}
+	s.rows, s.at = make([]subscription.Standing, n), 0
+	terms := make([]subscription.Term, n)
+	layers := make([]subscription.Layer, 0, n)
+	for i := range s.rows {
+		lock, err := s.lock.of(i, s.locks)
+		if err != nil {
+			return fmt.Errorf("subscription %s: %w", s.subscription.Values[i], err)
+		}
+		first, quantity := len(layers), s.quantity.Values[i]
+		if encoded := s.layers.Of(i); encoded == "" {
+			layers = append(layers, subscription.Layer{Seats: quantity, Closed: true})
+		} else if layers, err = appendLayers(layers, encoded); err != nil {
+			return fmt.Errorf("subscription %s: %w", s.subscription.Values[i], err)
+		}
+		term := &terms[i]
+		term.SubscriptionID, term.OrderID, term.AvailabilityID = s.subscription.Values[i], s.order.Of(i), s.availability.Of(i)
+		term.AddOn, term.SKU, term.Lock = s.addOn.Values[i], pricing.SKU{ProductID: s.product.Of(i), SkuID: s.sku.Of(i)}, lock
+		term.Span = pricing.TermSpan{
+			Term: pricing.Term(s.term.Values[i]), Start: pricing.Date(s.termStart.Values[i]), End: pricing.Date(s.termEnd.Values[i]),
+			Custom: s.custom.Values[i], MonthEnd: pricing.MonthEnd(s.monthEnd.Values[i]), Trial: s.trial.Values[i]}
+		term.Plan = pricing.Plan(s.plan.Values[i])
+		st := &s.rows[i]
+		st.Term, st.Suspended = term, s.suspended.Values[i]
+		st.Cycle = pricing.Cycle{First: pricing.Date(s.cycleFirst.Values[i]), Last: pricing.Date(s.cycleLast.Values[i]),
+			Days: int(s.cycleDays.Values[i]), Months: int(s.cycleMonths.Values[i])}
+		st.Start, st.Quantity, st.Layers = pricing.Instant(s.start.Values[i]), quantity, layers[first:len(layers):len(layers)]
+		st.TrialPlan, st.AutoRenew, st.Next = pricing.Plan(s.trialPlan.Values[i]), s.autoRenew.Values[i], s.next.of(i)
+		st.Promotion, st.Touched, st.Upgraded = s.promotion.Of(i), s.touched.Values[i], s.upgraded.Values[i]
+	}
+	return nil
+}
+
+// of returns the lock of a row, the same as that of an earlier row where it can.
+func (k *standingLock) of(i int, known locks) (*subscription.Lock, error) {
+	key := lockKey{k.sum.Index[i], int32(k.line.Values[i]), k.unitPrice.Index[i], k.discount.Index[i]}
+	rows := lockRows{
+		texts: [11]int32{
+			k.asked.Index[i], k.unitPrice.Index[i], k.currency.Index[i], k.promotion.Index[i], k.discount.Index[i],
+			k.productTitle.Index[i], k.skuTitle.Index[i], k.publisher.Index[i], k.market.Index[i], k.file.Index[i], k.sum.Index[i]},
+		month: k.month.Values[i], line: k.line.Values[i],
+	}
+	first := known[key]
+	for one := first; one != nil; one = one.next {
+		if one.rows == rows {
+			return one.lock, nil
+		}
+	}
+	lock, err := k.lock(i)
+	known[key] = &oneLock{rows, lock, first}
+	return lock, err
+}
+
+func (k *standingLock) lock(i int) (*subscription.Lock, error) {
+	unitPrice, err := decimal.NewFromString(k.unitPrice.Of(i))
+	if err != nil {
+		return nil, fmt.Errorf("price %q: %w", k.unitPrice.Of(i), err)
+	}
+	discount, err := decimal.NewFromString(k.discount.Of(i))
+	if err != nil {
+		return nil, fmt.Errorf("discount %q: %w", k.discount.Of(i), err)
+	}
+	return &subscription.Lock{
+		Asked: k.asked.Of(i), UnitPrice: unitPrice, Currency: k.currency.Of(i), PromotionID: k.promotion.Of(i), Discount: discount,
+		ProductTitle: k.productTitle.Of(i), SkuTitle: k.skuTitle.Of(i), Publisher: k.publisher.Of(i),
+		Source: subscription.Source{Market: k.market.Of(i), Month: pricing.Month(k.month.Values[i]),
+			File: k.file.Of(i), SHA256: k.sum.Of(i), Line: int(k.line.Values[i])},
+	}, nil
+}
+
+var errLayers = errors.New("its layers of seats cannot be read")
+
+// appendLayers reads what [encodeLayers] wrote.
+func appendLayers(layers []subscription.Layer, encoded string) ([]subscription.Layer, error) {
+	for b := []byte(encoded); len(b) > 0; {
+		var v [3]int64
+		for i := range v {
+			n := 0
+			if v[i], n = binary.Varint(b); n <= 0 {
+				return layers, errLayers
+			}
+			b = b[n:]
+		}
+		layers = append(layers, subscription.Layer{Seats: v[0], Added: pricing.Instant(v[1]), Closed: v[2] == 1})
+	}
+	return layers, nil
+}
+
+// nextTerm has the columns of what is scheduled for a term's end.
+type nextTerm struct {
+	there                                                    pages.Flags
+	product, sku, duration, billing, availability, promotion pages.Names
+
+	quantity      pages.Numbers[int64]
+	quantityGiven []bool
+	customEnd     pages.Numbers[int32]
+}
+
+func (t *nextTerm) add(r *pages.Reader) {
+	r.Add("nextTerm", &t.there)
+	r.Add("nextProductId", &t.product)
+	r.Add("nextSkuId", &t.sku)
+	r.Add("nextTermDuration", &t.duration)
+	r.Add("nextBillingCycle", &t.billing)
+	r.Add("nextAvailabilityId", &t.availability)
+	r.Add("nextPromotionId", &t.promotion)
+	r.AddOptional("nextQuantity", &t.quantity, &t.quantityGiven)
+	r.Add("nextCustomTermEndDate", &t.customEnd)
+}
+
+// of returns the instructions of a row; nil: none.
+func (t *nextTerm) of(i int) *change.NextTerm {
+	if !t.there.Values[i] {
+		return nil
+	}
+	n := &change.NextTerm{
+		SKU: pricing.SKU{ProductID: t.product.Of(i), SkuID: t.sku.Of(i)}, TermDuration: t.duration.Of(i),
+		BillingCycle: t.billing.Of(i), AvailabilityID: t.availability.Of(i), PromotionID: t.promotion.Of(i),
+		CustomTermEnd: pricing.Date(t.customEnd.Values[i]),
+	}
+	if t.quantityGiven[i] {
+		n.Quantity = new(t.quantity.Values[i])
+	}
+	return n
+}
