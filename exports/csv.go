@@ -14,8 +14,8 @@ const csvBuffer = 64 << 10
 
 // CSV writes reconciliation.csv: the header with the first bytes, then a row a
 // line, in the order given. The text of an Account or Item is formatted once
-// and copied while the pointer stays the same, so neither may change between
-// two lines that share it. A line without an Item has its columns blank.
+// and copied from then on, so neither may change between two lines that share
+// it. A line without an Item has its columns blank.
 //
 // A CSV that failed stays failed: what it wrote so far is no file.
 type CSV struct {
@@ -26,32 +26,57 @@ type CSV struct {
 	// flushed counts the bytes that are no longer in buf.
 	flushed int64
 
-	// number is the invoice number of rows of blocks.
-	number string
+	account sharedText[invoice.Account]
+	item    *sharedText[invoice.Item]
+	items   map[*invoice.Item]*sharedText[invoice.Item]
+	shared  invoice.Line // only its account and item
 
-	account *invoice.Account
-	item    *invoice.Item
-	// runs holds, by index in csvRuns, the text of those of account and item.
-	runs     [len(columns)][]byte
-	blank    invoice.Item
-	shared   invoice.Line // only its account and item
 	currency string
 	digits   int
 	dates    dateTexts
+
+	// Of rows of blocks.
+	number   string // of the invoice
+	rate     invoice.Rate
+	rateText []byte // its pricing currency and exchange rate, each with its separator
+	prices   priceTexts
 }
 
-// csvRun is columns[from:to], neighbours that belong to one owner.
+// sharedText is the text of all columns of an account or an item, each with its
+// separator: the runs of its owner, one behind the other.
+type sharedText[T any] struct {
+	of   *T
+	text []byte
+	ends [8]int
+}
+
+func (t *sharedText[T]) run(n int) []byte {
+	if n == 0 {
+		return t.text[:t.ends[0]]
+	}
+	return t.text[t.ends[n-1]:t.ends[n]]
+}
+
+// maxItems bounds how many items a CSV remembers. A price list has fewer.
+const maxItems = 10_000
+
+// csvRun is columns[from:to], neighbours that belong to one owner, of whose runs
+// it is the nth.
 type csvRun struct {
 	owner    owner
 	from, to int
+	nth      int
 }
 
 var csvRuns = func() (runs []csvRun) {
+	var count [3]int
 	for i := range columns {
-		if last := len(runs) - 1; last >= 0 && runs[last].owner == columns[i].owner {
+		of := columns[i].owner
+		if last := len(runs) - 1; last >= 0 && runs[last].owner == of {
 			runs[last].to++
 		} else {
-			runs = append(runs, csvRun{columns[i].owner, i, i + 1})
+			runs = append(runs, csvRun{of, i, i + 1, count[of]})
+			count[of]++
 		}
 	}
 	return runs
@@ -59,7 +84,10 @@ var csvRuns = func() (runs []csvRun) {
 
 // NewCSV returns an encoder that writes to w.
 func NewCSV(w io.Writer) *CSV {
-	return &CSV{w: w, buf: appendHeader(make([]byte, 0, csvBuffer+csvBuffer/4), Columns())}
+	return &CSV{
+		w: w, buf: appendHeader(make([]byte, 0, csvBuffer+csvBuffer/4), Columns()),
+		items: map[*invoice.Item]*sharedText[invoice.Item]{},
+	}
 }
 
 // Encode writes one line.
@@ -74,19 +102,6 @@ func (c *CSV) Encode(l *invoice.Line) error {
 	c.totals.Add(l)
 	if len(c.buf) >= csvBuffer {
 		c.flush()
-	}
-	return c.err
-}
-
-// SetInvoice sets the invoice number of the rows of blocks that follow, "" in
-// an open month.
-func (c *CSV) SetInvoice(number string) { c.number = number }
-
-// EncodeBlock writes rows from:to of a block: the bytes that its lines in full
-// would give, one by one.
-func (c *CSV) EncodeBlock(b *invoice.Block, from, to int) error {
-	for i := from; i < to && c.err == nil; i++ {
-		_ = c.Encode(inFull(b, i, c.number)) // kept in c.err
 	}
 	return c.err
 }
@@ -121,64 +136,89 @@ func (c *CSV) flush() {
 }
 
 func (c *CSV) append(l *invoice.Line) (err error) {
-	if err := c.prepare(l); err != nil {
+	if err := c.prepare(l.Account, l.Item, l.Currency); err != nil {
 		return err
 	}
-	for i, run := range csvRuns {
-		if run.owner != ofLine {
-			c.buf = append(c.buf, c.runs[i]...)
-		} else if c.buf, err = c.appendRun(c.buf, run, l); err != nil {
-			return err
-		}
-	}
-	// Every run ends with a separator; the last one gives way to the row's end.
-	c.buf = append(c.buf[:len(c.buf)-1], rowEnd...)
-	return nil
-}
-
-// prepare renews what is kept from the line before.
-func (c *CSV) prepare(l *invoice.Line) error {
-	if l.Account == nil {
-		return errNoAccount
-	}
-	if l.Account != c.account {
-		c.shared.Account = l.Account
-		if err := c.format(ofAccount, &c.shared); err != nil {
-			return err
-		}
-		c.account = l.Account
-	}
-	item := l.Item
-	if item == nil {
-		item = &c.blank
-	}
-	if item != c.item {
-		c.shared.Item = item
-		if err := c.format(ofItem, &c.shared); err != nil {
-			return err
-		}
-		c.item = item
-	}
-	if l.Currency != c.currency || c.currency == "" {
-		digits, err := minorDigits(l.Currency)
-		if err != nil {
-			return fmt.Errorf("column Currency: %w", err)
-		}
-		c.currency, c.digits = l.Currency, digits
-	}
-	return nil
-}
-
-// format renders the runs of one owner.
-func (c *CSV) format(of owner, l *invoice.Line) (err error) {
-	for i, run := range csvRuns {
-		if run.owner == of {
-			if c.runs[i], err = c.appendRun(c.runs[i][:0], run, l); err != nil {
+	for _, run := range csvRuns {
+		switch run.owner {
+		case ofAccount:
+			c.buf = append(c.buf, c.account.run(run.nth)...)
+		case ofItem:
+			c.buf = append(c.buf, c.item.run(run.nth)...)
+		case ofLine:
+			if c.buf, err = c.appendRun(c.buf, run, l); err != nil {
 				return err
 			}
 		}
 	}
+	c.endRow()
 	return nil
+}
+
+// endRow puts the row's end where its last field has left a separator.
+func (c *CSV) endRow() { c.buf = append(c.buf[:len(c.buf)-1], rowEnd...) }
+
+// prepare makes ready what lines share.
+func (c *CSV) prepare(account *invoice.Account, item *invoice.Item, currency string) (err error) {
+	if account == nil {
+		return errNoAccount
+	}
+	if account != c.account.of {
+		c.shared.Account = account
+		c.account.of = nil
+		if c.account.text, err = c.format(c.account.text, c.account.ends[:], ofAccount); err != nil {
+			return err
+		}
+		c.account.of = account
+	}
+	if c.item == nil || item != c.item.of {
+		if c.item, err = c.itemText(item); err != nil {
+			return err
+		}
+	}
+	if currency != c.currency || c.currency == "" {
+		digits, err := minorDigits(currency)
+		if err != nil {
+			return fmt.Errorf("column Currency: %w", err)
+		}
+		c.currency, c.digits = currency, digits
+	}
+	return nil
+}
+
+// itemText returns the text of an item; of nil it is blank.
+func (c *CSV) itemText(item *invoice.Item) (*sharedText[invoice.Item], error) {
+	if t, ok := c.items[item]; ok {
+		return t, nil
+	}
+	c.shared.Item = item
+	if item == nil {
+		c.shared.Item = &invoice.Item{}
+	}
+	t := &sharedText[invoice.Item]{of: item}
+	var err error
+	if t.text, err = c.format(nil, t.ends[:], ofItem); err != nil {
+		return nil, err
+	}
+	if len(c.items) >= maxItems {
+		clear(c.items)
+	}
+	c.items[item] = t
+	return t, nil
+}
+
+// format renders the runs of one owner into text, and says where each ends.
+func (c *CSV) format(text []byte, ends []int, of owner) (_ []byte, err error) {
+	text = text[:0]
+	for _, run := range csvRuns {
+		if run.owner == of {
+			if text, err = c.appendRun(text, run, &c.shared); err != nil {
+				return text, err
+			}
+			ends[run.nth] = len(text)
+		}
+	}
+	return text, nil
 }
 
 func (c *CSV) appendRun(dst []byte, run csvRun, l *invoice.Line) (_ []byte, err error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pricing"
 )
 
@@ -39,7 +40,45 @@ func minorDigits(currency string) (int, error) {
 }
 
 // appendText appends a text field, quoted where it must be.
-func appendText(dst []byte, s string) ([]byte, error) {
+func appendText[T string | []byte](dst []byte, s T) ([]byte, error) {
+	if plainText(s) {
+		return append(dst, s...), nil
+	}
+	return appendOddText(dst, string(s))
+}
+
+// plainText reports whether a text consists of ASCII from the hyphen upwards,
+// as identifiers do: it needs no quotes. Of others it may know no better.
+func plainText[T string | []byte](s T) bool {
+	const (
+		least = 0x2d2d2d2d2d2d2d2d
+		high  = 0x8080808080808080
+	)
+	n := len(s)
+	if n < 8 {
+		for i := range n {
+			if s[i] < '-' || s[i] >= utf8.RuneSelf {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; ; i += 8 {
+		i = min(i, n-8)
+		w := s[i : i+8]
+		x := uint64(w[0]) | uint64(w[1])<<8 | uint64(w[2])<<16 | uint64(w[3])<<24 |
+			uint64(w[4])<<32 | uint64(w[5])<<40 | uint64(w[6])<<48 | uint64(w[7])<<56
+		// A smaller byte borrows and sets a high bit.
+		if (x|(x-least))&high != 0 {
+			return false
+		}
+		if i == n-8 {
+			return true
+		}
+	}
+}
+
+func appendOddText(dst []byte, s string) ([]byte, error) {
 	plain, ascii := true, true
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -66,28 +105,53 @@ func appendText(dst []byte, s string) ([]byte, error) {
 	}
 }
 
-// appendAmount appends an amount of minor units with exactly the given decimals.
+// twoDigits holds the numbers from 00 to 99.
+var twoDigits = func() (t [200]byte) {
+	for i := range 100 {
+		t[2*i], t[2*i+1] = byte('0'+i/10), byte('0'+i%10)
+	}
+	return t
+}()
+
+// appendAmount appends an amount of minor units with exactly the given decimals,
+// [maxDigits] at most.
 func appendAmount(dst []byte, minor int64, digits int) []byte {
 	u := uint64(minor)
 	if minor < 0 {
 		dst = append(dst, '-')
 		u = -u
 	}
-	if digits == 0 {
-		return strconv.AppendUint(dst, u, 10)
+	var text [24]byte
+	at := len(text)
+	if digits > 0 {
+		for ; digits > 1; digits -= 2 {
+			at -= 2
+			pair := u % 100 * 2
+			text[at], text[at+1] = twoDigits[pair], twoDigits[pair+1]
+			u /= 100
+		}
+		if digits == 1 {
+			at--
+			text[at] = byte('0' + u%10)
+			u /= 10
+		}
+		at--
+		text[at] = '.'
 	}
-	unit := uint64(powersOfTen[digits])
-	dst = strconv.AppendUint(dst, u/unit, 10)
-	return appendDecimals(dst, u%unit, digits)
-}
-
-// appendDecimals appends a point and exactly the given number of digits.
-func appendDecimals(dst []byte, fraction uint64, digits int) []byte {
-	dst = append(dst, '.')
-	for unit := uint64(powersOfTen[digits-1]); unit > 0; unit /= 10 {
-		dst = append(dst, byte('0'+fraction/unit%10))
+	for u >= 100 {
+		at -= 2
+		pair := u % 100 * 2
+		text[at], text[at+1] = twoDigits[pair], twoDigits[pair+1]
+		u /= 100
 	}
-	return dst
+	if u >= 10 {
+		at -= 2
+		text[at], text[at+1] = twoDigits[2*u], twoDigits[2*u+1]
+	} else {
+		at--
+		text[at] = byte('0' + u)
+	}
+	return append(dst, text[at:]...)
 }
 
 // parseAmount reads what [appendAmount] writes and refuses any other spelling.
@@ -115,6 +179,11 @@ func appendNumber(dst []byte, d decimal.Decimal) []byte {
 	if !ok {
 		return append(dst, d.String()...)
 	}
+	return appendUnits(dst, v, places)
+}
+
+// appendUnits appends v x 10^-places as a plain decimal without trailing zeros.
+func appendUnits(dst []byte, v int64, places int) []byte {
 	for places > 0 && v%10 == 0 {
 		v /= 10
 		places--
@@ -192,10 +261,12 @@ func scaledBig(d decimal.Decimal, scale int) (int64, bool) {
 	return q.Int64(), true
 }
 
-// dateTexts remembers how recent dates are written: a month has few of them.
-type dateTexts [64]struct {
-	date pricing.Date
-	text string
+// dateTexts remembers how dates are written: those of a month's terms lie within
+// a few years.
+type dateTexts [1024]struct {
+	date  pricing.Date
+	known bool
+	text  [len("2006-01-02")]byte
 }
 
 func (t *dateTexts) append(dst []byte, d pricing.Date) ([]byte, error) {
@@ -203,13 +274,30 @@ func (t *dateTexts) append(dst []byte, d pricing.Date) ([]byte, error) {
 		return dst, nil
 	}
 	e := &t[uint32(d)%uint32(len(t))]
-	if e.date != d || e.text == "" {
+	if e.date != d || !e.known {
 		if year, _, _ := d.Civil(); year < 0 || year > 9999 {
 			return dst, errDateRange
 		}
-		e.date, e.text = d, d.String()
+		e.date, e.known = d, true
+		d.Append(e.text[:0])
 	}
-	return append(dst, e.text...), nil
+	return append(dst, e.text[:]...), nil
+}
+
+// priceTexts remembers how prices of blocks are written: a month has few of them.
+type priceTexts [256]struct {
+	price  int64
+	length uint8
+	text   [23]byte
+}
+
+func (t *priceTexts) append(dst []byte, price int64) []byte {
+	e := &t[uint64(price)*0x9e3779b97f4a7c15>>56]
+	if e.price != price || e.length == 0 {
+		e.price = price
+		e.length = uint8(len(appendUnits(e.text[:0], price, invoice.PriceScale)))
+	}
+	return append(dst, e.text[:e.length]...)
 }
 
 // parseDate reads YYYY-MM-DD, and blank as none.
