@@ -123,3 +123,18 @@ func BenchmarkWriteStandings(b *testing.B) {
 	}
 	perSecond(b, benchSubscriptions)
 }
+
+// What is made of a row is made with those around it.
+func TestReadingStandingsAllocatesByTheBatch(t *testing.T) {
+	s := newStore()
+	const subscriptions = 20_000
+	at := s.standAll(t, subscriptions, 20)
+	allocations := testing.AllocsPerRun(2, func() {
+		if n := s.readStandings(t, at); n != subscriptions {
+			t.Errorf("%d rows", n)
+		}
+	})
+	if most := subscriptions / 4.; allocations > most {
+		t.Errorf("%.0f allocations for %d rows, not more than %.0f", allocations, subscriptions, most)
+	}
+}

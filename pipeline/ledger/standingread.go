@@ -202,7 +202,7 @@ type standingSubscriptions struct {
 
 	next  nextTerm
 	lock  standingLock
-	locks locks
+	locks *locks
 	group int // whose locks they are
 
 	rows []subscription.Standing
@@ -221,22 +221,23 @@ type standingLock struct {
 // lockRows are what a lock is made of, text by its place: rows with the same have
 // the same lock.
 type lockRows struct {
-	texts [11]int32
+	asked, unitPrice, currency, promotion, discount      int32
+	productTitle, skuTitle, publisher, market, file, sum int32
+
 	month int32
 	line  int64
 }
 
-// locks are those of a row group, by the few places that nearly tell them apart:
-// looking them up by all costs more than making all the rest of a row.
-type locks map[lockKey]*oneLock
+// locks are those of a row group. Most rows find theirs among the recent ones,
+// without a hash of all that it is made of.
+type locks struct {
+	recent [1024]oneLock // by what nearly tells them apart
+	all    map[lockRows]*subscription.Lock
+}
 
-type lockKey struct{ sum, line, unitPrice, discount int32 }
-
-// oneLock is a lock, and then those with the same key.
 type oneLock struct {
 	rows lockRows
 	lock *subscription.Lock
-	next *oneLock
 }
 
 func (s *standingSubscriptions) add(r *pages.Reader) {
@@ -291,7 +292,7 @@ func (k *standingLock) add(r *pages.Reader) {
 // decode makes the subscriptions of n rows of a row group.
 func (s *standingSubscriptions) decode(n, group int) (err error) {
 	if s.locks == nil || s.group != group {
-		s.locks, s.group = make(locks), group
+		s.locks, s.group = &locks{all: make(map[lockRows]*subscription.Lock)}, group
 	}
 	s.rows, s.at = make([]subscription.Standing, n), 0
 	terms := make([]subscription.Term, n)
@@ -326,23 +327,29 @@ func (s *standingSubscriptions) decode(n, group int) (err error) {
 }
 
 // of returns the lock of a row, the same as that of an earlier row where it can.
-func (k *standingLock) of(i int, known locks) (*subscription.Lock, error) {
-	key := lockKey{k.sum.Index[i], int32(k.line.Values[i]), k.unitPrice.Index[i], k.discount.Index[i]}
+func (k *standingLock) of(i int, known *locks) (lock *subscription.Lock, err error) {
+	line, price, sum := k.line.Values[i], k.unitPrice.Index[i], k.sum.Index[i]
+	recent := &known.recent[(uint64(line)*31+uint64(price)*17+uint64(sum)*1021)%uint64(len(known.recent))]
+	if r := &recent.rows; recent.lock != nil && r.line == line && r.unitPrice == price && r.sum == sum &&
+		r.month == k.month.Values[i] && r.asked == k.asked.Index[i] && r.currency == k.currency.Index[i] &&
+		r.promotion == k.promotion.Index[i] && r.discount == k.discount.Index[i] && r.productTitle == k.productTitle.Index[i] &&
+		r.skuTitle == k.skuTitle.Index[i] && r.publisher == k.publisher.Index[i] && r.market == k.market.Index[i] && r.file == k.file.Index[i] {
+		return recent.lock, nil
+	}
 	rows := lockRows{
-		texts: [11]int32{
-			k.asked.Index[i], k.unitPrice.Index[i], k.currency.Index[i], k.promotion.Index[i], k.discount.Index[i],
-			k.productTitle.Index[i], k.skuTitle.Index[i], k.publisher.Index[i], k.market.Index[i], k.file.Index[i], k.sum.Index[i]},
-		month: k.month.Values[i], line: k.line.Values[i],
+		asked: k.asked.Index[i], unitPrice: price, currency: k.currency.Index[i], promotion: k.promotion.Index[i],
+		discount: k.discount.Index[i], productTitle: k.productTitle.Index[i], skuTitle: k.skuTitle.Index[i],
+		publisher: k.publisher.Index[i], market: k.market.Index[i], file: k.file.Index[i], sum: sum,
+		month: k.month.Values[i], line: line,
 	}
-	first := known[key]
-	for one := first; one != nil; one = one.next {
-		if one.rows == rows {
-			return one.lock, nil
+	if lock = known.all[rows]; lock == nil {
+		if lock, err = k.lock(i); err != nil {
+			return nil, err
 		}
+		known.all[rows] = lock
 	}
-	lock, err := k.lock(i)
-	known[key] = &oneLock{rows, lock, first}
-	return lock, err
+	*recent = oneLock{rows, lock}
+	return lock, nil
 }
 
 func (k *standingLock) lock(i int) (*subscription.Lock, error) {
