@@ -479,6 +479,21 @@ func TestReconcileMovedLines(t *testing.T) {
 	}
 }
 
+// A PartnerId that nobody knows is to be looked at, although the customer tells
+// whose the line is and everything agrees.
+func TestReconcileStrangers(t *testing.T) {
+	t.Parallel()
+	env := storyEnv(t)
+	march := billedRows(t, env, "2024-03", demoEuropean)
+	known := reconciled(t, env, ReconcilePlan{Files: files(t, map[string][]byte{"all.csv": newerCSV(march)})})
+	march[0] = march[0].clone()
+	march[0]["PartnerId"] = "somebody else"
+	stranger := reconciled(t, env, ReconcilePlan{Files: files(t, map[string][]byte{"all.csv": newerCSV(march)})})
+	if known.NeedsALook() || !stranger.NeedsALook() || stranger.Open != 0 {
+		t.Errorf("to be looked at: %v without one, %v with one, %d open", known.NeedsALook(), stranger.NeedsALook(), stranger.Open)
+	}
+}
+
 // A legacy licence that was not taken in is rated elsewhere; one that was is compared.
 func TestReconcileLegacyLicences(t *testing.T) {
 	t.Parallel()

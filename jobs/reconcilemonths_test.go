@@ -10,7 +10,8 @@ import (
 )
 
 // Each row is a file: its documents with their lines by month; then the months
-// that each of them bills.
+// that each of them bills. name= is the month in the file's name, with= the one
+// that the user gave.
 func TestSettleMonths(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, files, want string }{
@@ -53,6 +54,63 @@ func TestSettleMonths(t *testing.T) {
 			G1 10:4 ; G2 11:12`, `
 			G1 10 ; G2 11
 			G1 10 ; G2 11`},
+		{"nothing but moved lines, under the number of the next invoice", `
+			G041 10:30
+			G042 10:4`, `
+			G041 10
+			G042 11`},
+		{"and of the one before", `
+			G041 10:30
+			G040 10:4`, `
+			G041 10
+			G040 09`},
+		{"unless another invoice is the next month's", `
+			G041 10:30
+			G042 10:4
+			G043 11:30`, `
+			G041 10
+			G042 10
+			G043 11`},
+		{"the next invoice is in two files", `
+			G041 10:30
+			G042 10:4
+			G042 11:30`, `
+			G041 10
+			G042 11
+			G042 11`},
+		{"two invoices of a month in two currencies", `
+			G041 10:30
+			G042 10:4 currency=USD`, `
+			G041 10
+			G042 10`},
+		{"two invoices that are both large", `
+			G041 10:30
+			G042 10:20`, `
+			G041 10
+			G042 10`},
+		{"numbers of two series tell nothing", `
+			G041 10:30
+			E042 10:4`, `
+			G041 10
+			E042 10`},
+		{"the file's name tells where no number does", `
+			- 10:30 name=10
+			- 10:4 name=11`, `
+			- 10
+			- 11`},
+		{"but not the folder of all", `
+			- 10:30 name=11
+			- 10:4 name=11`, `
+			- 10
+			- 10`},
+		{"nor alone: an invoice arrives in the month after", `
+			- 10:30 name=11`, `
+			- 10`},
+		{"the user knows", `
+			G041 10:30
+			G041 10:30 with=11`, `
+			G041 10
+			G041 11`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -99,10 +157,22 @@ func theirFiles(t *testing.T, text string) (files []*theirFile) {
 		f := &theirFile{ReconciledFile: ReconciledFile{Name: fmt.Sprintf("%d.csv", i), SHA256: fmt.Sprint(i), Lines: 1}}
 		for part := range strings.SplitSeq(l, " ; ") {
 			words := strings.Fields(part)
-			d := &document{number: strings.Trim(words[0], "-"), months: make(map[pricing.Month]int), partners: map[string]bool{"A": true}}
+			d := &document{number: strings.Trim(words[0], "-"), months: make(map[pricing.Month]int), partners: map[string]bool{"A": true}, currencies: map[string]bool{"EUR": true}}
 			for _, word := range words[1:] {
 				if partner, ok := strings.CutPrefix(word, "partner="); ok {
 					d.partners = map[string]bool{partner: true}
+					continue
+				}
+				if currency, ok := strings.CutPrefix(word, "currency="); ok {
+					d.currencies = map[string]bool{currency: true}
+					continue
+				}
+				if month, ok := strings.CutPrefix(word, "name="); ok {
+					f.named = testMonth(t, "2025-"+month)
+					continue
+				}
+				if month, ok := strings.CutPrefix(word, "with="); ok {
+					f.given = testMonth(t, "2025-"+month)
 					continue
 				}
 				month, lines := "", 0

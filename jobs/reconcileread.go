@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,8 @@ import (
 // theirFile is one of Microsoft's files as it was read.
 type theirFile struct {
 	ReconciledFile
+	given     pricing.Month // that the plan says, 0 for none
+	named     pricing.Month // that its path says, 0 for none
 	documents []*document
 	illegible int64 // lines of which not even the subscription could be read
 	byNumber  map[string]int
@@ -38,24 +41,46 @@ type theirFile struct {
 
 // document is an invoice of Microsoft's, or what a file has without a number.
 type document struct {
-	number   string
-	months   map[pricing.Month]int // lines by the month of their date
-	partners map[string]bool       // of ours
-	// month is the one that it bills: most of its lines have it. own are all
-	// that it has in full, where it is no single invoice.
+	number     string
+	months     map[pricing.Month]int // lines by the month of their date
+	partners   map[string]bool       // of ours
+	currencies map[string]bool
+	// month is the one that it bills: most of its lines have it, unless by says
+	// otherwise. own are all that it bills, where it is no single invoice.
 	month pricing.Month
 	own   map[pricing.Month]bool
+	by    MonthBy
 }
 
 // settle finds the month that has most of the lines.
-func (d *document) settle() {
+func (d *document) settle() { d.bill(fullest(d.months), ByDates) }
+
+// bill says which month it is that the document bills.
+func (d *document) bill(m pricing.Month, by MonthBy) {
+	d.month, d.own, d.by = m, map[pricing.Month]bool{m: true}, by
+}
+
+// fullest is the month with most lines; of several, the last.
+func fullest(months map[pricing.Month]int) (month pricing.Month) {
 	most := 0
-	for _, m := range slices.Sorted(maps.Keys(d.months)) {
-		if n := d.months[m]; n >= most {
-			d.month, most = m, n
+	for _, m := range slices.Sorted(maps.Keys(months)) {
+		if n := months[m]; n >= most {
+			month, most = m, n
 		}
 	}
-	d.own = map[pricing.Month]bool{d.month: true}
+	return month
+}
+
+// full are the months that it bills and has lines of. A document that holds
+// nothing but lines dated elsewhere has no month in full.
+func (d *document) full() map[pricing.Month]bool {
+	full := make(map[pricing.Month]bool)
+	for m := range d.own {
+		if d.months[m] > 0 {
+			full[m] = true
+		}
+	}
+	return full
 }
 
 // ample reports whether so many lines are of the month that it stands for
@@ -179,7 +204,7 @@ func (r *reading) close() error {
 
 // read reads all files, as many at a time as there are workers.
 func (r *reading) read(ctx context.Context) (err error) {
-	paths, err := r.plan.paths()
+	inputs, err := r.plan.inputs()
 	if err != nil {
 		return err
 	}
@@ -190,17 +215,21 @@ func (r *reading) read(ctx context.Context) (err error) {
 			err = r.settle()
 		}
 	}()
-	for _, path := range paths {
-		source, err := r.open(path)
+	for _, input := range inputs {
+		source, err := r.open(input.path)
 		if err != nil {
-			r.files = append(r.files, &theirFile{ReconciledFile: ReconciledFile{Name: path, Reason: err.Error()}})
+			r.files = append(r.files, &theirFile{ReconciledFile: ReconciledFile{Name: input.path, Reason: err.Error()}})
 			members = append(members, nil)
-			names = append(names, path)
+			names = append(names, input.path)
 			continue
 		}
 		defer source.Close()
 		for _, m := range source.Members {
-			r.files = append(r.files, new(theirFile))
+			f := &theirFile{given: input.month}
+			if named, err := intake.MonthFromPath(m.Name); err == nil {
+				f.named = named
+			}
+			r.files = append(r.files, f)
 			members = append(members, m)
 			names = append(names, m.Name)
 		}
@@ -248,21 +277,45 @@ func (r *reading) open(path string) (*intake.Input, error) {
 	return intake.Open(path)
 }
 
-// paths lists the files below what the plan names.
-func (p ReconcilePlan) paths() ([]string, error) {
+// theirInput is a file to read, with the month that the plan says it was billed
+// in, if it does.
+type theirInput struct {
+	path  string
+	month pricing.Month
+}
+
+// inputs lists the files below what the plan names.
+func (p ReconcilePlan) inputs() (inputs []theirInput, err error) {
 	if len(p.Files) == 0 {
 		return nil, fmt.Errorf("%w: name Microsoft's reconciliation files", ErrUsage)
 	}
 	for _, path := range p.Files {
-		if path == "-" {
-			continue
+		var month pricing.Month
+		if monthPrefix.MatchString(path) {
+			text, rest, _ := strings.Cut(path, "=")
+			if month, err = pricing.ParseMonth(text); err != nil {
+				return nil, fmt.Errorf("%w: file %s: %w", ErrUsage, path, err)
+			}
+			path = rest
 		}
-		if _, err := os.Stat(filepath.Join(p.Folder, path)); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w: there is no file or folder %s", ErrMissing, path)
+		if path != "-" {
+			if _, err := os.Stat(filepath.Join(p.Folder, path)); errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("%w: there is no file or folder %s", ErrMissing, path)
+			}
+		}
+		below, err := IngestPlan{Paths: []string{path}, Folder: p.Folder}.files()
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range below {
+			inputs = append(inputs, theirInput{file, month})
 		}
 	}
-	return IngestPlan{Paths: p.Files, Folder: p.Folder}.files()
+	return inputs, nil
 }
+
+// monthPrefix begins a file whose month is given.
+var monthPrefix = regexp.MustCompile(`^\d{4}-\d{2}=`)
 
 // shortNames cuts paths down to what tells them apart: the file's own name, or
 // the path where two have the same. The result must not depend on where a file lay.
@@ -553,11 +606,13 @@ func (t *taker) document(partner string) int {
 	if !ok {
 		i = len(t.file.documents)
 		t.file.byNumber[t.line.InvoiceNumber] = i
-		t.file.documents = append(t.file.documents, &document{number: t.line.InvoiceNumber, months: make(map[pricing.Month]int), partners: make(map[string]bool)})
+		t.file.documents = append(t.file.documents, &document{number: t.line.InvoiceNumber, months: make(map[pricing.Month]int),
+			partners: make(map[string]bool), currencies: make(map[string]bool)})
 	}
 	d := t.file.documents[i]
 	d.months[dated(&t.line)]++
 	d.partners[partner] = true
+	d.currencies[t.line.Currency] = true
 	return i
 }
 

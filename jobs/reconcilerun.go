@@ -197,7 +197,7 @@ func (r *reconciliation) choosePartners() error {
 				if months[id] == nil {
 					months[id] = make(map[pricing.Month]bool)
 				}
-				maps.Copy(months[id], d.own)
+				maps.Copy(months[id], d.full())
 			}
 		}
 	}

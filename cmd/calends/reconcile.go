@@ -9,7 +9,7 @@ import (
 
 type reconcileCmd struct {
 	Month         monthArg `arg:"" help:"Month to compare, such as 2026-10."`
-	With          []string `required:"" placeholder:"FILE" sep:"none" help:"Microsoft's reconciliation file, or a folder of them; - is standard input. May be given several times, or followed by more files."`
+	With          []string `required:"" placeholder:"FILE" sep:"none" help:"Microsoft's reconciliation file, or a folder of them; - is standard input, and 2026-11=FILE says when it was billed. May be given several times, or followed by more files."`
 	More          []string `arg:"" optional:"" name:"file" help:"More files, as after --with."`
 	Partner       []string `placeholder:"ID" sep:"," help:"Only this partner. May be given several times."`
 	To            string   `placeholder:"DIR" help:"Write the files into this plain folder too, below reconcile/month=MONTH."`
@@ -29,6 +29,11 @@ the months beside serve to find what moved between months.
     calends reconcile 2026-10 --with recon.csv.gz
     calends reconcile 2026-10 --with october/ november/ --disputes ticket.xlsx
     calends reconcile 2026-10 --with recon.json.gz --suggest-policy
+    calends reconcile 2026-10 --with october.csv 2026-11=november.csv
+
+Which month an invoice of Microsoft's bills is told by the dates of most of its lines; if it has few and
+another invoice of the partner is the month's, by its number or else the file's name, such as 2026-11.csv.
+What 2026-11=FILE says is so. The table of files says how each was read.
 
 A partner is compared when a file names it. One that --partner names and no file has lines of is compared
 with nothing: all its lines are then missing there. Without --partner it is only named.
@@ -36,9 +41,10 @@ with nothing: all its lines are then missing there. Without --partner it is only
 For each partner differences.csv, .parquet and .xlsx are written into the bucket, in revisions: the same
 files against the same invoices write nothing new. exports/README.md describes the columns.
 
-Lines that cannot be read are refused one by one and counted. The exit code is 3 when a difference is
-open, a line or a file was refused, or a file names a partner whom nobody knows; 2 when no file can be
-used at all, 4 when a file or the month is missing.`
+Lines that cannot be read are refused one by one and counted; a line of ours that one of them may be says
+so. The exit code is 3 when a difference is open, a line or a file was refused, or a file names a partner
+whom nobody knows, even where the customer is known; 2 when no file can be used at all, 4 when a file or
+the month is missing.`
 }
 
 // Run compares.

@@ -168,26 +168,35 @@ func (r reconcileView) writePolicies(w io.Writer) {
 }
 
 func (r reconcileView) writeFiles(w io.Writer) {
-	t := newTable("FILE", "KIND", "MONTHS", ">LINES", ">REFUSED", "COLUMNS NOT KNOWN")
+	t := newTable("FILE", "KIND", "MONTHS", "BY", ">LINES", ">REFUSED", "COLUMNS NOT KNOWN")
 	for i, f := range r.Theirs {
 		if i == r.asked.Limit {
 			break
 		}
-		months := map[string]bool{}
-		var all []string
+		var months, by []string
 		for _, d := range f.Documents {
 			for _, m := range d.Months {
-				if !months[m] {
-					all = append(all, m)
+				if !slices.Contains(months, m) {
+					months = append(months, m)
 				}
-				months[m] = true
+			}
+			if !slices.Contains(by, string(d.By)) {
+				by = append(by, string(d.By))
 			}
 		}
-		t.add(f.Name, f.Kind, shorten(strings.Join(all, " "), 24), count(f.Lines), count(f.Refused), shorten(strings.Join(f.Unknown, ", "), 40))
+		t.add(f.Name, f.Kind, shorten(strings.Join(months, " "), 24), strings.Join(by, " "), count(f.Lines), count(f.Refused), shorten(strings.Join(f.Unknown, ", "), 40))
 	}
 	fmt.Fprintln(w)
 	t.write(w, "  ")
 	r.more(w, len(r.Theirs), "file")
+}
+
+// monthReasons say why a document bills another month than that of most of its
+// lines. What the user said needs no word.
+var monthReasons = map[jobs.MonthBy]string{
+	jobs.ByInvoice: "its number is not that of the invoice with most lines of the month; if that is wrong, say --with MONTH=FILE",
+	jobs.ByName:    "its name says so, and another file has most lines of the month; if that is wrong, say --with MONTH=FILE",
+	jobs.ByFile:    "the rest of the file is of that month, and most of the invoice is in another file",
 }
 
 func (r reconcileView) writeNotes(w io.Writer) {
@@ -206,6 +215,15 @@ func (r reconcileView) writeNotes(w io.Writer) {
 				break
 			}
 			note("%s", recordText(f.Name, e))
+		}
+		for j, d := range f.Documents {
+			if j == r.asked.Limit {
+				note("%s: and %s more", f.Name, plural(len(f.Documents)-j, "invoice"))
+				break
+			}
+			if why := monthReasons[d.By]; why != "" {
+				note("%s: %s is read as billed in %s: %s", f.Name, cmp.Or(d.Number, "what has no invoice number"), strings.Join(d.Months, ", "), why)
+			}
 		}
 		if f.ByCustomer > 0 {
 			note("%s: %s of a PartnerId that is none of ours went to the partners of their customers", f.Name, plural(f.ByCustomer, "line"))
