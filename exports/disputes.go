@@ -2,6 +2,7 @@ package exports
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,102 +29,51 @@ type Dispute struct {
 	Rule, Explanation            string
 }
 
-var disputeColumns = []struct {
-	name  string
-	width float64
-}{
-	{"SubscriptionId", 38}, {"Invoice", 14}, {"File", 28}, {"Row", 10}, {"Expected", 14}, {"Billed", 14}, {"Difference", 14}, {"Currency", 9},
-	{"Rule", 70}, {"Explanation", 70}, {"ChargeType", 16}, {"ChargeStartDate", 15}, {"ChargeEndDate", 15}, {"Product", 34},
-	{"CustomerName", 28}, {"CustomerId", 38}, {"PartnerId", 38},
+var disputeColumns = [...]sheetColumn{
+	{title: "SubscriptionId", width: 38}, {title: "Invoice", width: 14}, {title: "File", width: 28}, {title: "Row", width: 10},
+	{title: "Expected", width: 14, kind: kindAmount}, {title: "Billed", width: 14, kind: kindAmount}, {title: "Difference", width: 14, kind: kindAmount},
+	{title: "Currency", width: 10}, {title: "Rule", width: disputeWidth, kind: kindWrapped}, {title: "Explanation", width: disputeWidth, kind: kindWrapped},
+	{title: "ChargeType", width: 17}, {title: "ChargeStartDate", width: 17, kind: kindDate}, {title: "ChargeEndDate", width: 17, kind: kindDate},
+	{title: "Product", width: 34}, {title: "CustomerName", width: 28}, {title: "CustomerId", width: 38}, {title: "PartnerId", width: 38},
 }
 
-// Columns of the amounts, which are numbers in a workbook.
 const (
-	disputeExpected   = 4
-	disputeDifference = 6
+	// disputeWidth is how wide a column of sentences is.
+	disputeWidth = 60
+	// disputesPrinted is how many columns are printed, up to the sentences.
+	disputesPrinted = 10
 )
 
-// cells are the texts of the row.
-func (d *Dispute) cells(digits int) []string {
-	day := func(day pricing.Date) string {
-		if day == pricing.NoDate {
-			return ""
-		}
-		return day.String()
-	}
-	amount := func(minor int64) string { return pricing.FormatMinor(minor, digits) }
-	return []string{d.SubscriptionID, d.Invoice, d.File, d.Rows, amount(d.Expected), amount(d.Billed), amount(d.Difference), d.Currency,
-		d.Rule, d.Explanation, d.ChargeType, day(d.ChargeStart), day(d.ChargeEnd), d.Product, d.CustomerName, d.CustomerID, d.PartnerID}
-}
+// amounts are Microsoft's two sides and what is between them.
+func (d *Dispute) amounts() [3]int64 { return [...]int64{d.Expected, d.Billed, d.Difference} }
 
 // Disputes writes a sheet of lines to dispute, for people: as CSV in which no
 // text is a formula, or as a workbook.
 type Disputes struct {
 	csv  *csv.Writer
-	w    io.Writer
-	file *excelize.File
-	rows *excelize.StreamWriter
-	n    int
-	// money is the number format of amounts by digits.
-	money map[int]int
-	text  int
-	err   error
+	book *disputesBook // where there is no csv
+	err  error
 }
 
 // NewDisputesCSV returns an encoder of CSV.
 func NewDisputesCSV(w io.Writer) *Disputes {
 	d := &Disputes{csv: csv.NewWriter(w)}
 	d.csv.UseCRLF = true
-	d.err = d.csv.Write(disputeNames())
+	var names []string
+	for _, c := range disputeColumns {
+		names = append(names, c.title)
+	}
+	d.err = d.csv.Write(names)
 	return d
 }
 
-func disputeNames() (names []string) {
-	for _, c := range disputeColumns {
-		names = append(names, c.name)
-	}
-	return names
-}
-
-// NewDisputesWorkbook returns an encoder of a workbook with one sheet. It writes
-// when it is closed; Close also releases what it holds.
+// NewDisputesWorkbook returns an encoder of a workbook with one sheet, and another
+// one where that is full. It writes when it is closed; Close also releases what it
+// holds.
 func NewDisputesWorkbook(w io.Writer) *Disputes {
-	d := &Disputes{w: w, file: excelize.NewFile(), money: make(map[int]int)}
-	d.err = d.start()
+	d := &Disputes{}
+	d.book, d.err = newDisputesBook(w)
 	return d
-}
-
-const disputesSheet = "Disputes"
-
-func (d *Disputes) start() (err error) {
-	if err := d.file.SetSheetName("Sheet1", disputesSheet); err != nil {
-		return err
-	}
-	if d.rows, err = d.file.NewStreamWriter(disputesSheet); err != nil {
-		return err
-	}
-	for i, c := range disputeColumns {
-		if err := d.rows.SetColWidth(i+1, i+1, c.width); err != nil {
-			return err
-		}
-	}
-	if err := d.rows.SetPanes(&excelize.Panes{Freeze: true, XSplit: 1, YSplit: 1, TopLeftCell: "B2", ActivePane: "bottomRight"}); err != nil {
-		return err
-	}
-	head, err := d.file.NewStyle(&excelize.Style{Font: &excelize.Font{Bold: true}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"E7E9ED"}}})
-	if err != nil {
-		return err
-	}
-	text := "@"
-	if d.text, err = d.file.NewStyle(&excelize.Style{CustomNumFmt: &text, Alignment: &excelize.Alignment{Vertical: "top", WrapText: true}}); err != nil {
-		return err
-	}
-	var names []any
-	for _, c := range disputeColumns {
-		names = append(names, excelize.Cell{StyleID: head, Value: c.name})
-	}
-	d.n = 1
-	return d.rows.SetRow("A1", names)
 }
 
 // Encode writes one line.
@@ -131,61 +81,50 @@ func (d *Disputes) Encode(dispute *Dispute) error {
 	if d.err != nil {
 		return d.err
 	}
-	if d.err = d.encode(dispute); d.err != nil {
-		d.err = fmt.Errorf("write disputes, subscription %q: %w", dispute.SubscriptionID, d.err)
+	digits, err := minorDigits(dispute.Currency)
+	switch {
+	case err != nil:
+	case d.csv != nil:
+		err = d.csv.Write(dispute.texts(digits))
+	default:
+		err = d.book.add(dispute, digits)
+	}
+	if err != nil {
+		d.err = fmt.Errorf("write disputes, subscription %q: %w", dispute.SubscriptionID, err)
 	}
 	return d.err
 }
 
-func (d *Disputes) encode(dispute *Dispute) error {
-	digits, err := minorDigits(dispute.Currency)
-	if err != nil {
-		return err
-	}
-	cells := dispute.cells(digits)
-	if d.csv != nil {
-		for i := range cells {
-			if i < disputeExpected || i > disputeDifference {
-				cells[i] = guarded(cells[i])
-			}
+// Close writes what is left.
+func (d *Disputes) Close() error {
+	switch {
+	case d.csv != nil:
+		if d.csv.Flush(); d.err == nil {
+			d.err = d.csv.Error()
 		}
-		return d.csv.Write(cells)
+	case d.err == nil:
+		d.err = d.book.finish()
 	}
-	if d.n == sheetRows {
-		return fmt.Errorf("a sheet holds %d lines: ask for .csv instead", sheetRows-1)
+	if d.book != nil {
+		d.err = errors.Join(d.err, d.book.close())
 	}
-	style, err := d.moneyStyle(digits)
-	if err != nil {
-		return err
-	}
-	row := make([]any, len(cells))
-	for i, text := range cells {
-		row[i] = excelize.Cell{StyleID: d.text, Value: fitText(text)}
-	}
-	for i, minor := range [...]int64{dispute.Expected, dispute.Billed, dispute.Difference} {
-		row[disputeExpected+i] = excelize.Cell{StyleID: style, Value: float64(minor) / float64(powersOfTen[digits])}
-	}
-	d.n++
-	cell, err := excelize.CoordinatesToCellName(1, d.n)
-	if err != nil {
-		return err
-	}
-	return d.rows.SetRow(cell, row)
+	return d.err
 }
 
-// moneyStyle is the look of an amount with the digits of its currency.
-func (d *Disputes) moneyStyle(digits int) (int, error) {
-	if id, ok := d.money[digits]; ok {
-		return id, nil
+// texts are the cells of a row of the CSV.
+func (d *Dispute) texts(digits int) []string {
+	day := func(day pricing.Date) string {
+		if day == pricing.NoDate {
+			return ""
+		}
+		return day.String()
 	}
-	format := "#,##0"
-	if digits > 0 {
-		format += "." + strings.Repeat("0", digits)
+	cells := []string{guarded(d.SubscriptionID), guarded(d.Invoice), guarded(d.File), guarded(d.Rows)}
+	for _, minor := range d.amounts() {
+		cells = append(cells, pricing.FormatMinor(minor, digits))
 	}
-	format += ";[Red]-" + format
-	id, err := d.file.NewStyle(&excelize.Style{CustomNumFmt: &format, Alignment: &excelize.Alignment{Vertical: "top"}})
-	d.money[digits] = id
-	return id, err
+	return append(cells, guarded(d.Currency), guarded(d.Rule), guarded(d.Explanation), guarded(d.ChargeType), day(d.ChargeStart), day(d.ChargeEnd),
+		guarded(d.Product), guarded(d.CustomerName), guarded(d.CustomerID), guarded(d.PartnerID))
 }
 
 // guarded keeps a spreadsheet from taking text for a formula.
@@ -196,34 +135,94 @@ func guarded(s string) string {
 	return s
 }
 
-// Close writes what is left.
-func (d *Disputes) Close() error {
-	if d.csv != nil {
-		d.csv.Flush()
-		if d.err == nil {
-			d.err = d.csv.Error()
-		}
-		return d.err
-	}
-	if d.err == nil {
-		d.err = d.finish()
-	}
-	if err := d.file.Close(); d.err == nil {
-		d.err = err
-	}
-	return d.err
+// disputesBook is a workbook of nothing but records.
+type disputesBook struct {
+	file    *excelize.File
+	archive *xlsxZip
+	styles  styles
+	sheet   *dataSheet
+	money   map[int]int // the look of amounts, by digits
 }
 
-func (d *Disputes) finish() error {
-	last, err := excelize.CoordinatesToCellName(len(disputeColumns), d.n)
+const disputesSheet = "Disputes"
+
+func newDisputesBook(w io.Writer) (*disputesBook, error) {
+	b := &disputesBook{file: excelize.NewFile(), archive: &xlsxZip{w: w}, money: make(map[int]int)}
+	b.file.SetZipWriter(func(io.Writer) excelize.ZipWriter { return b.archive })
+	var err error
+	if b.styles, err = newStyles(b.file, 0); err != nil {
+		return b, fmt.Errorf("write disputes: %w", err)
+	}
+	b.sheet = &dataSheet{name: disputesSheet, table: "Disputes", colour: tabRed, keys: 1, printed: disputesPrinted, columns: disputeColumns[:],
+		empty: "Nothing to dispute", styles: &b.styles, perSheet: sheetRows}
+	return b, nil
+}
+
+// add enters a line.
+func (b *disputesBook) add(d *Dispute, digits int) error {
+	style, err := b.moneyStyle(digits)
 	if err != nil {
 		return err
 	}
-	if err := d.file.AutoFilter(disputesSheet, "A1:"+last, nil); err != nil {
+	row, err := b.sheet.next(max(heightFor(d.Rule, disputeWidth), heightFor(d.Explanation, disputeWidth)))
+	if err != nil {
 		return err
 	}
-	if err := d.rows.Flush(); err != nil {
-		return err
+	for _, text := range []string{d.SubscriptionID, d.Invoice, d.File, d.Rows} {
+		row.text(text)
 	}
-	return d.file.Write(d.w)
+	for _, minor := range d.amounts() {
+		row.money(minor, digits, style)
+	}
+	for _, text := range []string{d.Currency, d.Rule, d.Explanation, d.ChargeType} {
+		row.text(text)
+	}
+	row.date(d.ChargeStart)
+	row.date(d.ChargeEnd)
+	for _, text := range []string{d.Product, d.CustomerName, d.CustomerID, d.PartnerID} {
+		row.text(text)
+	}
+	return row.end()
+}
+
+// moneyStyle is the look of an amount in a currency with the given digits.
+func (b *disputesBook) moneyStyle(digits int) (int, error) {
+	if style, ok := b.money[digits]; ok {
+		return style, nil
+	}
+	style, err := b.file.NewStyle(&excelize.Style{CustomNumFmt: new(amountFormat(digits)), Alignment: &excelize.Alignment{Vertical: "top"}})
+	b.money[digits] = style
+	return style, err
+}
+
+func (b *disputesBook) finish() error {
+	err := b.file.SetSheetName("Sheet1", disputesSheet)
+	if err == nil {
+		err = b.sheet.addTo(b.file, b.archive, nil)
+	}
+	if err == nil {
+		err = b.file.SetDocProps(&excelize.DocProperties{Title: "Lines to dispute", Creator: "Calends", LastModifiedBy: "Calends"})
+	}
+	if err == nil {
+		err = b.file.SetAppProps(&excelize.AppProperties{Application: "Calends"})
+	}
+	if err == nil {
+		_, err = b.file.WriteToBuffer() // into the archive: the buffer stays empty
+	}
+	if err != nil {
+		return fmt.Errorf("write disputes: %w", err)
+	}
+	return nil
+}
+
+// close releases what the workbook holds.
+func (b *disputesBook) close() error {
+	err := b.file.Close()
+	if b.sheet != nil {
+		err = errors.Join(err, b.sheet.close())
+	}
+	if err != nil {
+		return fmt.Errorf("remove temporary files of disputes: %w", err)
+	}
+	return nil
 }

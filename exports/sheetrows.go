@@ -152,6 +152,13 @@ func (r *rows) amount(minor int64, digits int) {
 	r.buf = append(appendAmount(append(r.buf, r.begin().number...), minor, digits), numberEnd...)
 }
 
+// money writes an amount with a look of its own: that of the row's currency.
+func (r *rows) money(minor int64, digits, style int) {
+	r.begin()
+	r.buf = append(strconv.AppendInt(append(r.buf, `" s="`...), int64(style), 10), `"><v>`...)
+	r.buf = append(appendAmount(r.buf, minor, digits), numberEnd...)
+}
+
 func (r *rows) decimal(d decimal.Decimal) {
 	r.buf = append(appendNumber(append(r.buf, r.begin().number...), d), numberEnd...)
 }

@@ -49,11 +49,16 @@ func (st *styles) heading(c sheetColumn) excelize.Cell {
 	return excelize.Cell{StyleID: st.textHeading, Value: c.title}
 }
 
-func newStyles(file *excelize.File, digits int) (st styles, err error) {
-	decimals := ""
+// amountFormat shows an amount of a currency with the given decimals.
+func amountFormat(digits int) string {
+	format := "#,##0"
 	if digits > 0 {
-		decimals = "." + strings.Repeat("0", digits)
+		format += "." + strings.Repeat("0", digits)
 	}
+	return format + ";[Red]-" + format
+}
+
+func newStyles(file *excelize.File, digits int) (st styles, err error) {
 	top := &excelize.Alignment{Vertical: "top"}
 	left := &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top"}
 	wrapped := &excelize.Alignment{Horizontal: "left", Indent: 1, Vertical: "top", WrapText: true}
@@ -81,7 +86,7 @@ func newStyles(file *excelize.File, digits int) (st styles, err error) {
 		{&st.kinds[kindFraction], excelize.Style{CustomNumFmt: signed("#,##0.0#####"), Alignment: top}},
 		{&st.kinds[kindPrice], excelize.Style{CustomNumFmt: signed("#,##0.00####"), Alignment: top}},
 		{&st.kinds[kindRate], excelize.Style{CustomNumFmt: format("0.0########"), Alignment: top}},
-		{&st.kinds[kindAmount], excelize.Style{CustomNumFmt: signed("#,##0" + decimals), Alignment: top}},
+		{&st.kinds[kindAmount], excelize.Style{CustomNumFmt: format(amountFormat(digits)), Alignment: top}},
 		{&st.kinds[kindExact], excelize.Style{CustomNumFmt: signed("#,##0.0000000000"), Alignment: top}},
 		{&st.kinds[kindPercent], excelize.Style{CustomNumFmt: signed("0.0%"), Alignment: top}},
 		{&st.kinds[kindInput], excelize.Style{CustomNumFmt: format("@"), Fill: yellow, Protection: open, Alignment: &excelize.Alignment{Vertical: "top", WrapText: true}}},
@@ -91,7 +96,7 @@ func newStyles(file *excelize.File, digits int) (st styles, err error) {
 		{&st.section, excelize.Style{Font: font(13, true)}},
 		{&st.label, excelize.Style{Font: font(11, true), Alignment: left}},
 		{&st.totalLabel, excelize.Style{Font: font(11, true), Border: above, Alignment: left}},
-		{&st.total, excelize.Style{Font: font(11, true), CustomNumFmt: signed("#,##0" + decimals), Border: above, Alignment: top}},
+		{&st.total, excelize.Style{Font: font(11, true), CustomNumFmt: format(amountFormat(digits)), Border: above, Alignment: top}},
 		{&st.totalWhole, excelize.Style{Font: font(11, true), CustomNumFmt: signed("#,##0"), Border: above, Alignment: top}},
 		{&st.computedText, excelize.Style{Alignment: left}},
 		{&st.percentLeft, excelize.Style{CustomNumFmt: format("0.0##%"), Alignment: left}},
