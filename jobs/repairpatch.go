@@ -14,7 +14,7 @@ import (
 // lies below, and what is hidden is not there. The bucket below is only read.
 type patch struct {
 	bucket.Bucket // below
-	over          *bucket.Memory
+	over          bucket.Bucket
 	hidden        []string // keys, and prefixes that end with a slash
 }
 

@@ -29,6 +29,7 @@ type cli struct {
 	Explain   explainCmd   `cmd:"" help:"Say how a line came about: change, price, cycle, policy, arithmetic."`
 	Quote     quoteCmd     `cmd:"" help:"Say what a change would bill, without recording it."`
 	Prices    pricesCmd    `cmd:"" help:"Look up, list and compare price sheets."`
+	Bench     benchCmd     `cmd:"" help:"Bill an invented month of any size, and say how long it took."`
 	Version   versionCmd   `cmd:"" help:"Print the program's version."`
 }
 
