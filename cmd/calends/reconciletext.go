@@ -244,6 +244,9 @@ func (r reconcileView) writeNotes(w io.Writer) {
 	if r.Outside > 0 {
 		note("%s of other months left out", plural(r.Outside, "line"))
 	}
+	for _, p := range r.Unproven {
+		note("the workbook of partner %s has no prorations, price changes and seats: %s", p.PartnerID, p.Reason)
+	}
 	if n := len(r.Absent); n > 0 {
 		note("not compared, no file names them: %s: %s", plural(n, "partner"), strings.Join(r.Absent[:min(n, max(1, r.asked.Limit))], ", "))
 	}
