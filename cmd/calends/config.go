@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,7 +104,7 @@ func parseConfig(data []byte) (Config, error) {
 		return Config{}, err
 	}
 	if len(document.Content) > 0 {
-		if err := checkKeys(document.Content[0], fileKeys()); err != nil {
+		if err := settings().check("", document.Content[0]); err != nil {
 			return Config{}, err
 		}
 	}
@@ -153,32 +154,64 @@ func (p PolicyConfig) parse() (subscription.Policies, error) {
 	return ledger.ParsePolicies(invoice.Policies{Rounding: p.Rounding, MonthEnd: p.MonthEnd, Windows: p.Windows})
 }
 
-// keys are what a mapping of the file may hold: its names, and what stands below
-// each. "*" is any name.
-type keys map[string]keys
-
-func fileKeys() keys {
-	policies := keys{"rounding": nil, "monthEnd": nil, "windows": nil}
-	store := keys{"url": nil, "endpoint": nil, "region": nil, "pathStyle": nil, "checksums": nil, "timeout": nil}
-	return keys{"bucket": store, "workers": nil, "policies": policies, "partners": {"*": policies}}
+// setting is what may stand at a place of the file: a mapping with the names below,
+// a plain value that fits, or either.
+type setting struct {
+	want  string // for people
+	fits  func(*yaml.Node) bool
+	below map[string]setting // "*" is any name
 }
 
-// checkKeys refuses names that mean nothing: a setting that is misspelt would
-// otherwise silently not hold.
-func checkKeys(node *yaml.Node, known keys) error {
-	if node.Kind != yaml.MappingNode || known == nil {
-		return nil // decoding says what kind of value is wanted
+func settings() setting {
+	text := setting{want: "a text", fits: func(*yaml.Node) bool { return true }}
+	policies := setting{want: "a mapping of rounding, monthEnd and windows",
+		below: map[string]setting{"rounding": text, "monthEnd": text, "windows": text}}
+	bucket := setting{want: "an address, or a mapping with url", fits: text.fits, below: map[string]setting{
+		"url": text, "endpoint": text, "region": text, "checksums": text,
+		"pathStyle": {want: "true or false", fits: func(n *yaml.Node) bool { return n.Decode(new(bool)) == nil }},
+		"timeout":   {want: "a time with its unit, such as 30s", fits: func(n *yaml.Node) bool { return n.Decode(new(time.Duration)) == nil }},
+	}}
+	workers := setting{want: "a whole number", fits: func(n *yaml.Node) bool { _, err := strconv.Atoi(n.Value); return err == nil }}
+	partners := setting{want: "a mapping of PartnerIds to their policies", below: map[string]setting{"*": policies}}
+	return setting{want: "a mapping of bucket, partners, policies and workers",
+		below: map[string]setting{"bucket": bucket, "workers": workers, "policies": policies, "partners": partners}}
+}
+
+// check refuses what has no meaning, in a person's words. A setting that is misspelt
+// would otherwise silently not hold.
+func (s setting) check(path string, node *yaml.Node) error {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
 	}
+	if path != "" {
+		path += ": "
+	}
+	switch {
+	case node.Tag == "!!null":
+		return nil // nothing is set
+	case node.Kind == yaml.MappingNode && s.below != nil:
+		return s.checkKeys(path, node)
+	case node.Kind == yaml.MappingNode:
+		return fmt.Errorf("line %d: %sit is a mapping: want %s", node.Line, path, s.want)
+	case node.Kind == yaml.SequenceNode:
+		return fmt.Errorf("line %d: %sit is a list: want %s", node.Line, path, s.want)
+	case s.fits == nil || !s.fits(node):
+		return fmt.Errorf("line %d: %s%q: want %s", node.Line, path, node.Value, s.want)
+	}
+	return nil
+}
+
+func (s setting) checkKeys(path string, node *yaml.Node) error {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
-		below, ok := known[key.Value]
+		below, ok := s.below[key.Value]
 		if !ok {
-			below, ok = known["*"]
+			below, ok = s.below["*"]
 		}
 		if !ok {
-			return fmt.Errorf("line %d: unknown key %q%s", key.Line, key.Value, suggest(key.Value, slices.Sorted(maps.Keys(known))))
+			return fmt.Errorf("line %d: unknown key %q%s", key.Line, key.Value, suggest(key.Value, slices.Sorted(maps.Keys(s.below))))
 		}
-		if err := checkKeys(value, below); err != nil {
+		if err := below.check(path+key.Value, value); err != nil {
 			return err
 		}
 	}
