@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,7 +70,7 @@ func (e Env) Bill(ctx context.Context, month pricing.Month, dryRun bool) (result
 	return result, err
 }
 
-func (e Env) bill(ctx context.Context, month pricing.Month, dryRun bool) (BillResult, error) {
+func (e Env) bill(ctx context.Context, month pricing.Month, dryRun bool) (result BillResult, err error) {
 	at, err := e.snapshot(ctx)
 	if err != nil {
 		return BillResult{}, err
@@ -85,20 +86,23 @@ func (e Env) bill(ctx context.Context, month pricing.Month, dryRun bool) (BillRe
 	if err != nil {
 		return BillResult{}, fmt.Errorf("bill %s: %w", month, err)
 	}
-	prints, err := c.fingerprint()
-	if err != nil {
-		return BillResult{}, fmt.Errorf("bill %s: %w", month, err)
-	}
-	result := c.result(known)
+	defer func() { err = errors.Join(err, c.close()) }()
+	result = c.result(known)
 	result.DryRun = dryRun
-	switch {
-	case known.Current.Fingerprint == prints.sum:
-		return result, nil
-	case dryRun:
+	if known.Current.Revision > 0 {
+		sum, err := c.sum(ctx, e.Workers)
+		if err != nil {
+			return BillResult{}, fmt.Errorf("bill %s: %w", month, err)
+		}
+		if known.Current.Fingerprint == sum {
+			return result, nil
+		}
+	}
+	if dryRun {
 		result.Differences, err = e.differences(ctx, known, c)
 		return result, err
 	}
-	manifest, err := e.publish(ctx, at, c, prints, ledger.Draft, "")
+	manifest, err := e.publish(ctx, at, c, ledger.Draft, "")
 	if err != nil {
 		return BillResult{}, fmt.Errorf("bill %s: %w", month, err)
 	}
@@ -142,7 +146,7 @@ func entryOf(x invoice.Exception) ExceptionEntry {
 }
 
 // prove computes a closed month from what its close knew. It writes nothing.
-func (e Env) prove(ctx context.Context, at snapshot, known ledger.Month) (BillResult, error) {
+func (e Env) prove(ctx context.Context, at snapshot, known ledger.Month) (result BillResult, err error) {
 	past, err := at.before(known)
 	if err != nil {
 		return BillResult{}, err
@@ -157,17 +161,18 @@ func (e Env) prove(ctx context.Context, at snapshot, known ledger.Month) (BillRe
 	if err != nil {
 		return BillResult{}, fmt.Errorf("prove %s: %w", known.Month, err)
 	}
-	prints, err := c.fingerprint()
+	defer func() { err = errors.Join(err, c.close()) }()
+	sum, err := c.sum(ctx, e.Workers)
 	if err != nil {
 		return BillResult{}, fmt.Errorf("prove %s: %w", known.Month, err)
 	}
-	result := c.result(known)
+	result = c.result(known)
 	result.State = string(ledger.Closed)
 	if state := c.state.differs(known.Current.AtClose); state != "" {
 		result.Differences = append(result.Differences, Difference{Cause: state})
 		return result, nil
 	}
-	if prints.sum == known.Current.Fingerprint {
+	if sum == known.Current.Fingerprint {
 		result.Proved = true
 		return result, nil
 	}
@@ -222,7 +227,12 @@ func (e Env) differences(ctx context.Context, known ledger.Month, c *computed) (
 		if err != nil {
 			return nil, err
 		}
-		for _, d := range invoice.Compare(before, after[id].lines) {
+		is := after[id].lines
+		now, err := is.all()
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range invoice.Compare(before, now) {
 			digits, _ := pricing.MinorDigits(d.Currency)
 			all = append(all, Difference{PartnerID: id, Cause: d.Cause, Lines: d.Lines, Currency: d.Currency,
 				Before: pricing.FormatMinor(d.Before, digits), After: pricing.FormatMinor(d.After, digits),

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,7 +18,7 @@ func (e Env) Close(ctx context.Context, month pricing.Month, accept string) (res
 	if err := e.notEmpty(ctx, "close "+month.String()); err != nil {
 		return BillResult{}, err
 	}
-	err = e.locked(ctx, "close "+month.String(), func(ctx context.Context, e Env) error {
+	err = e.locked(ctx, "close "+month.String(), func(ctx context.Context, e Env) (err error) {
 		at, err := e.snapshot(ctx)
 		if err != nil {
 			return err
@@ -36,16 +37,13 @@ func (e Env) Close(ctx context.Context, month pricing.Month, accept string) (res
 		if err != nil {
 			return fmt.Errorf("close %s: %w", month, err)
 		}
+		defer func() { err = errors.Join(err, c.close()) }()
 		known, _ := at.month(month)
 		result = c.result(known)
 		if holds := e.holds(c); len(holds) > 0 && accept == "" {
 			return &HeldError{Month: month, Reasons: holds, Missing: hasMissing(c)}
 		}
-		prints, err := c.fingerprint()
-		if err != nil {
-			return fmt.Errorf("close %s: %w", month, err)
-		}
-		manifest, err := e.publish(ctx, at, c, prints, ledger.Closed, accept)
+		manifest, err := e.publish(ctx, at, c, ledger.Closed, accept)
 		if err != nil {
 			return fmt.Errorf("close %s: %w", month, err)
 		}

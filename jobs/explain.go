@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 
@@ -221,7 +222,8 @@ func lineText(l *invoice.Line) (string, error) {
 	var text bytes.Buffer
 	open := *l
 	open.InvoiceNumber = ""
-	if err := encodeAll(exports.NewCSV(&text), []*invoice.Line{&open}); err != nil {
+	csv := exports.NewCSV(&text)
+	if err := cmp.Or(csv.Encode(&open), csv.Close()); err != nil {
 		return "", err
 	}
 	return text.String(), nil

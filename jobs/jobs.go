@@ -28,6 +28,11 @@ type Env struct {
 	Today pricing.Date
 	// Workers bill shards of customers; outputs do not depend on their number.
 	Workers int
+	// Shard is about how many subscriptions and changes are billed at a time: a
+	// matter of memory, of which outputs do not depend either. 0: a good number.
+	Shard int
+	// Formats are those that lines are written in.
+	Formats Formats
 	// WholeHistory computes months from all that ever came in, not from the state
 	// at the last close. The result is the same, and takes longer.
 	WholeHistory bool

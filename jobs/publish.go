@@ -1,12 +1,14 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -36,50 +38,74 @@ func partnerFile(partnerID, name string) string {
 	return "partner=" + bucket.Segment(partnerID) + "/" + name
 }
 
-// fingerprint is equal for equal results: the lines, headers and exceptions of
-// a month, whatever program version computed them. CSVs are by partner.
-type fingerprint struct {
-	sum  string
-	csvs map[string]string
+// csvHashes are the SHA-256 of the CSVs that a month has or would have, by partner.
+type csvHashes map[string]string
+
+// hashes computes the CSVs of all partners, on all workers, and writes none.
+func (c *computed) hashes(ctx context.Context, workers int) (csvHashes, error) {
+	sums := make([]string, len(c.invoices))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(1, workers))
+	for i := range c.invoices {
+		inv := &c.invoices[i]
+		group.Go(func() error {
+			hash := sha256.New()
+			if err := inv.lines.encode(ctx, exports.NewCSV(hash)); err != nil {
+				return fmt.Errorf("partner %s: %w", inv.PartnerID, err)
+			}
+			sums[i] = hex.EncodeToString(hash.Sum(nil))
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	csvs := make(csvHashes)
+	for i, inv := range c.invoices {
+		csvs[inv.PartnerID] = sums[i]
+	}
+	return csvs, nil
 }
 
-func (c *computed) fingerprint() (fingerprint, error) {
-	f := fingerprint{csvs: make(map[string]string)}
+// fingerprint is equal for equal results: the lines, headers and exceptions of
+// a month, whatever program version computed them.
+func (c *computed) fingerprint(csvs csvHashes) (string, error) {
 	all := sha256.New()
 	for _, inv := range c.invoices {
-		hash := sha256.New()
-		if err := encodeAll(exports.NewCSV(hash), inv.lines); err != nil {
-			return f, fmt.Errorf("partner %s: %w", inv.PartnerID, err)
-		}
-		f.csvs[inv.PartnerID] = hex.EncodeToString(hash.Sum(nil))
-		all.Write([]byte(inv.PartnerID + "\n" + f.csvs[inv.PartnerID] + "\n"))
+		all.Write([]byte(inv.PartnerID + "\n" + csvs[inv.PartnerID] + "\n"))
 		if err := exports.WriteInvoice(all, inv.Invoice, exports.Provenance{}); err != nil {
-			return f, fmt.Errorf("partner %s: %w", inv.PartnerID, err)
+			return "", fmt.Errorf("partner %s: %w", inv.PartnerID, err)
 		}
 	}
 	if err := exports.WriteExceptions(all, c.exceptions); err != nil {
-		return f, err
+		return "", err
 	}
 	if err := exports.WriteExceptions(all, c.late); err != nil {
-		return f, err
+		return "", err
 	}
-	f.sum = hex.EncodeToString(all.Sum(nil))
-	return f, nil
+	return hex.EncodeToString(all.Sum(nil)), nil
 }
 
-// encoder is what all writers of lines have in common.
-type encoder interface {
-	Encode(*invoice.Line) error
-	Close() error
+// sum is the fingerprint of a month of which nothing is written yet.
+func (c *computed) sum(ctx context.Context, workers int) (string, error) {
+	csvs, err := c.hashes(ctx, workers)
+	if err != nil {
+		return "", err
+	}
+	return c.fingerprint(csvs)
 }
 
-func encodeAll(e encoder, lines []*invoice.Line) error {
-	for _, l := range lines {
-		if err := e.Encode(l); err != nil {
-			return err
+// encodeAll writes lines in full, as a workbook wants them.
+func encodeAll(book *exports.Workbook, lines *lines) error {
+	for l, err := range lines.inFull() {
+		if err == nil {
+			err = book.Encode(l)
+		}
+		if err != nil {
+			return errors.Join(err, book.Close()) // its temporary files go, too
 		}
 	}
-	return e.Close()
+	return book.Close()
 }
 
 // publication writes one revision: data first, manifest last.
@@ -87,7 +113,6 @@ type publication struct {
 	env      Env
 	at       snapshot
 	computed *computed
-	prints   fingerprint
 	manifest ledger.Manifest
 	prefix   string
 	// places are where each customer's lines lie, for the state at close.
@@ -98,18 +123,17 @@ type publication struct {
 type writing struct {
 	publication *publication
 	files       []ledger.File
-	places      []ledger.LinesAt
 }
 
 // publish writes the month's next revision and returns its manifest. What an
 // interrupted run left of it is finished if it is the same, else passed over.
-func (e Env) publish(ctx context.Context, at snapshot, c *computed, prints fingerprint, state ledger.State, accepted string) (ledger.Manifest, error) {
+func (e Env) publish(ctx context.Context, at snapshot, c *computed, state ledger.State, accepted string) (ledger.Manifest, error) {
 	known, _ := at.month(c.month)
 	next := known.Current.Revision + 1
 	for {
-		p := publication{env: e, at: at, computed: c, prints: prints, prefix: ledger.RevisionPrefix(c.month, next)}
+		p := publication{env: e, at: at, computed: c, prefix: ledger.RevisionPrefix(c.month, next)}
 		p.manifest = ledger.Manifest{
-			Month: c.month.String(), Revision: next, State: state, Software: e.Version, Accepted: accepted, Fingerprint: prints.sum,
+			Month: c.month.String(), Revision: next, State: state, Software: e.Version, Accepted: accepted,
 			Subscriptions: ledger.Subscriptions{Billed: c.count.Billed, Parked: c.count.Parked, Ended: c.count.Ended},
 			Policies:      c.policies,
 			Exceptions:    countExceptions(c.exceptions), Late: countExceptions(c.late), Rates: c.rates,
@@ -187,10 +211,30 @@ func (p *publication) write(ctx context.Context) error {
 			return fmt.Errorf("state at close: %w", err)
 		}
 	}
+	if err := p.fingerprint(); err != nil {
+		return err
+	}
 	if err := p.env.mayPublish(ctx); err != nil {
 		return err
 	}
 	return p.env.ledger().PutManifest(ctx, p.computed.month, p.manifest)
+}
+
+// fingerprint says what was written. Without the CSVs nothing can be said.
+func (p *publication) fingerprint() (err error) {
+	if !p.env.Formats.has(CSV) {
+		return nil
+	}
+	csvs := make(csvHashes)
+	for _, f := range p.manifest.Files {
+		for _, inv := range p.computed.invoices {
+			if f.Path == partnerFile(inv.PartnerID, csvName) {
+				csvs[inv.PartnerID] = f.SHA256
+			}
+		}
+	}
+	p.manifest.Fingerprint, err = p.computed.fingerprint(csvs)
+	return err
 }
 
 // keepState writes what the next month begins with.
@@ -248,41 +292,64 @@ func (p *publication) leftovers(ctx context.Context) error {
 	return nil
 }
 
-// writeInvoices writes all partners' folders, on all workers. What they wrote
-// enters the manifest in the order of the partners.
+// writeInvoices writes all partners' folders, on all workers: first the columns,
+// each file by itself, then what needs them. What was written enters the manifest
+// in the order of the partners.
 func (p *publication) writeInvoices(ctx context.Context) error {
 	invoices := p.computed.invoices
-	writings := make([]writing, len(invoices))
-	summaries := make([]ledger.InvoiceSummary, len(invoices))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, p.env.Workers))
-	var watched sync.Mutex
-	done := int64(0)
-	for i, inv := range invoices {
-		group.Go(func() (err error) {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			writings[i].publication = p
-			if summaries[i], err = writings[i].writeInvoice(ctx, inv); err != nil {
-				return fmt.Errorf("partner %s: %w", inv.PartnerID, err)
-			}
-			watched.Lock()
-			defer watched.Unlock()
-			done++
-			p.env.progress("write "+p.computed.month.String(), done, int64(len(invoices)))
-			return nil
-		})
+	folders := make([]*invoiceFiles, len(invoices))
+	for i := range invoices {
+		folders[i] = newInvoiceFiles(p, &invoices[i])
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	bySize := slices.Clone(folders)
+	slices.SortStableFunc(bySize, func(a, b *invoiceFiles) int { return cmp.Compare(b.inv.Totals.Lines, a.inv.Totals.Lines) })
+	var tasks []func(context.Context) error
+	for _, f := range bySize { // the largest begin
+		tasks = append(tasks, f.writeCSV, f.writeParquet)
 	}
-	for i := range writings {
-		p.manifest.Files = append(p.manifest.Files, writings[i].files...)
-		p.places = append(p.places, writings[i].places...)
+	var rest []func(context.Context) error
+	for _, f := range bySize {
+		rest = append(rest, f.writeRest)
 	}
-	p.manifest.Invoices = append(p.manifest.Invoices, summaries...)
+	var steps counting
+	steps.total = int64(len(tasks) + len(rest))
+	for _, stage := range [][]func(context.Context) error{tasks, rest} {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(max(1, p.env.Workers))
+		for _, task := range stage {
+			group.Go(func() error {
+				if err := cmp.Or(ctx.Err(), task(ctx)); err != nil {
+					return err
+				}
+				steps.one(func(done, total int64) { p.env.progress("write "+p.computed.month.String(), done, total) })
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+	}
+	for _, f := range folders {
+		for _, w := range []*writing{&f.csv, &f.parquet, &f.rest} {
+			p.manifest.Files = append(p.manifest.Files, w.files...)
+		}
+		p.places = append(p.places, f.places...)
+		p.manifest.Invoices = append(p.manifest.Invoices, f.inv.summary())
+	}
 	return nil
+}
+
+// counting counts steps that several goroutines take.
+type counting struct {
+	mutex       sync.Mutex
+	done, total int64
+}
+
+func (c *counting) one(tell func(done, total int64)) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.done++
+	tell(c.done, c.total)
 }
 
 // file writes one file and enters it.
@@ -304,83 +371,6 @@ func (d *writing) file(ctx context.Context, path string, write func(io.Writer) e
 // last is the file that was written last.
 func (d *writing) last() ledger.File { return d.files[len(d.files)-1] }
 
-// encodeCSV writes an invoice's lines and notes where each customer's lie.
-func (d *writing) encodeCSV(csv *exports.CSV, inv partnerInvoice) error {
-	d.places = nil
-	for i, l := range inv.lines {
-		at := csv.Offset()
-		if err := csv.Encode(l); err != nil {
-			return err
-		}
-		size := csv.Offset() - at
-		if n := len(d.places); n > 0 && d.places[n-1].CustomerID == l.Account.CustomerID {
-			d.places[n-1].Size += size
-			continue
-		}
-		d.places = append(d.places, ledger.LinesAt{CustomerID: l.Account.CustomerID, PartnerID: inv.PartnerID, Offset: at, Size: size, Row: i + 1})
-	}
-	return csv.Close()
-}
-
-func (d *writing) writeInvoice(ctx context.Context, inv partnerInvoice) (none ledger.InvoiceSummary, err error) {
-	p := d.publication
-	path := func(name string) string { return partnerFile(inv.PartnerID, name) }
-	csvHash := p.prints.csvs[inv.PartnerID]
-	provenance := exports.Provenance{SoftwareVersion: p.env.Version}
-
-	var csv *exports.CSV
-	err = d.file(ctx, path(csvName), func(w io.Writer) error {
-		csv = exports.NewCSV(w)
-		return d.encodeCSV(csv, inv)
-	})
-	if err != nil {
-		return none, err
-	}
-	if d.last().SHA256 != csvHash {
-		return none, fmt.Errorf("%s: two encodings of the same lines differ", csvName)
-	}
-	provenance.Controls = append(provenance.Controls, exports.Control{File: csvName, SHA256: csvHash, Totals: csv.Totals()})
-
-	var parquet *exports.Parquet
-	err = d.file(ctx, path(parquetName), func(w io.Writer) (err error) {
-		if parquet, err = exports.NewParquet(w, inv.Currency); err != nil {
-			return err
-		}
-		return encodeAll(parquet, inv.lines)
-	})
-	if err != nil {
-		return none, err
-	}
-	provenance.Controls = append(provenance.Controls, exports.Control{File: parquetName, SHA256: d.last().SHA256, Totals: parquet.Totals()})
-
-	err = d.file(ctx, path(workbookName), func(w io.Writer) error {
-		info, err := p.workbookInfo(ctx, inv, exports.Control{File: csvName, SHA256: csvHash, Totals: csv.Totals()})
-		if err != nil {
-			return err
-		}
-		book, err := exports.NewWorkbook(w, info)
-		if err != nil {
-			return err
-		}
-		if err := encodeAll(book, inv.lines); err != nil {
-			_ = book.Close() // for its temporary files; what failed is known
-			return err
-		}
-		return nil
-	})
-	if err != nil {
-		return none, err
-	}
-	if err := p.control(ctx, inv, provenance); err != nil {
-		return none, err
-	}
-	err = d.file(ctx, path(invoiceName), func(w io.Writer) error { return exports.WriteInvoice(w, inv.Invoice, provenance) })
-	if err != nil {
-		return none, err
-	}
-	return inv.summary(), nil
-}
-
 // summary is the invoice as manifests and results show it.
 func (inv partnerInvoice) summary() ledger.InvoiceSummary {
 	amount := func(units int64) string { return pricing.FormatMinor(units, inv.MinorDigits) }
@@ -388,32 +378,6 @@ func (inv partnerInvoice) summary() ledger.InvoiceSummary {
 		PartnerID: inv.PartnerID, Number: inv.Number, Currency: inv.Currency, Lines: inv.Totals.Lines,
 		Subtotal: amount(inv.Totals.Subtotal), TaxTotal: amount(inv.Totals.TaxTotal), Total: amount(inv.Totals.Total),
 	}
-}
-
-// control adds up the CSV as it lies in the bucket, the sections and the
-// customers: all must give the invoice's total, or nothing is published.
-func (p *publication) control(ctx context.Context, inv partnerInvoice, provenance exports.Provenance) error {
-	var read, bySection, byCustomer invoice.Totals
-	err := p.env.readLines(ctx, p.prefix+partnerFile(inv.PartnerID, csvName), read.Add)
-	if err != nil {
-		return err
-	}
-	for _, s := range inv.Sections {
-		bySection.Merge(s.Totals)
-	}
-	for _, c := range inv.Customers {
-		byCustomer.Merge(c.Totals)
-	}
-	legs := map[string]invoice.Totals{csvName + " read back": read, "sections": bySection, "customers": byCustomer}
-	for _, c := range provenance.Controls {
-		legs[c.File] = c.Totals
-	}
-	for name, totals := range legs {
-		if totals != inv.Totals {
-			return fmt.Errorf("control totals: %s gives %+v, the invoice %+v", name, totals, inv.Totals)
-		}
-	}
-	return nil
 }
 
 // ofPartner returns the exceptions that a partner may see.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pipeline/party"
 	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
 )
@@ -29,6 +30,14 @@ func (w *quoteWorld) Payer(customerID string, month pricing.Month) (*subscriptio
 		return w.stranger, ""
 	}
 	return w.World.Payer(customerID, month)
+}
+
+// Partner answers for the stranger's, or for a partner of the ledger.
+func (w *quoteWorld) Partner(id string, month pricing.Month) (party.Partner, bool) {
+	if w.stranger != nil && id == w.stranger.Partner.ID {
+		return w.stranger.Partner, true
+	}
+	return w.World.Partner(id, month)
 }
 
 // borrowFrom is how many months back a rate is looked for.

@@ -79,7 +79,7 @@ func (r *repairing) revision(ctx context.Context, rev *revision) error {
 
 // makeAgain computes the revision from what it knew, and writes it on a patch of
 // its own. The files are there by key; the error says why they are not.
-func (r *repairing) makeAgain(ctx context.Context, rev *revision) (map[string][]byte, error) {
+func (r *repairing) makeAgain(ctx context.Context, rev *revision) (made map[string][]byte, err error) {
 	at, err := r.mended.snapshot(ctx)
 	if err != nil {
 		return nil, err
@@ -98,11 +98,12 @@ func (r *repairing) makeAgain(ctx context.Context, rev *revision) (map[string][]
 	if err != nil {
 		return nil, err
 	}
-	prints, err := c.fingerprint()
+	defer func() { err = errors.Join(err, c.close()) }()
+	sum, err := c.sum(ctx, scratch.Workers)
 	if err != nil {
 		return nil, err
 	}
-	if prints.sum != m.Fingerprint {
+	if sum != m.Fingerprint {
 		return nil, errors.New("the month comes out otherwise today, so its files cannot be made again")
 	}
 	before := known
@@ -111,13 +112,13 @@ func (r *repairing) makeAgain(ctx context.Context, rev *revision) (map[string][]
 	past.months = slices.DeleteFunc(slices.Clone(past.months), func(m ledger.Month) bool { return m.Month >= rev.month })
 	past.months = append(past.months, before)
 	err = scratch.locked(ctx, "make again", func(ctx context.Context, scratch Env) error {
-		_, err := scratch.publish(ctx, past, c, prints, m.State, m.Accepted)
+		_, err := scratch.publish(ctx, past, c, m.State, m.Accepted)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	made := make(map[string][]byte)
+	made = make(map[string][]byte)
 	for info, err := range over.over.List(ctx, "") {
 		if err != nil {
 			return nil, err
@@ -138,7 +139,11 @@ func (r *repairing) replaceDraft(ctx context.Context, rev *revision, why error) 
 		current = current || m.Month == month && m.Current.Revision == rev.manifest.Revision
 	}
 	if current {
-		if _, _, err := r.mended.computeNow(ctx, month); err != nil {
+		_, c, err := r.mended.computeNow(ctx, month)
+		if err == nil {
+			err = c.close()
+		}
+		if err != nil {
 			r.leave(rev.key, "its files are damaged", "the month cannot be billed again: "+err.Error(), "mend what that says, then run calends repair again")
 			return ctx.Err()
 		}
@@ -160,15 +165,12 @@ func (e Env) computeNow(ctx context.Context, month pricing.Month) (snapshot, *co
 }
 
 // nextDraft bills a month whatever its current draft says of itself.
-func (e Env) nextDraft(ctx context.Context, month pricing.Month) error {
+func (e Env) nextDraft(ctx context.Context, month pricing.Month) (err error) {
 	at, c, err := e.computeNow(ctx, month)
 	if err != nil {
 		return err
 	}
-	prints, err := c.fingerprint()
-	if err != nil {
-		return err
-	}
-	_, err = e.publish(ctx, at, c, prints, ledger.Draft, "")
+	defer func() { err = errors.Join(err, c.close()) }()
+	_, err = e.publish(ctx, at, c, ledger.Draft, "")
 	return err
 }

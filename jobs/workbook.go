@@ -29,11 +29,14 @@ func (p *publication) workbookInfo(ctx context.Context, inv partnerInvoice, csv 
 		Revision: p.manifest.Revision, SoftwareVersion: p.env.Version, CSV: csv, Seats: &inv.seats,
 	}
 	var err error
-	if info.Last, err = p.env.lastMonth(ctx, p.at, inv.Invoice, withoutErrors(inv.lines)); err != nil {
+	if info.Last, err = p.env.lastMonth(ctx, p.at, inv.Invoice, inv.lines.inFull()); err != nil {
 		return info, err
 	}
 	sold := newSales(p.computed.catalog, p.computed.month)
-	for _, l := range inv.lines {
+	for l, err := range inv.lines.inFull() {
+		if err != nil {
+			return info, err
+		}
 		sold.add(l)
 	}
 	if info.PriceChanges, err = sold.priceChanges(); err != nil {
@@ -93,16 +96,6 @@ func (e Env) linesOf(ctx context.Context, key string) iter.Seq2[*invoice.Line, e
 		}
 		if err := object.Close(); err != nil && !stopped {
 			yield(nil, err)
-		}
-	}
-}
-
-func withoutErrors(lines []*invoice.Line) iter.Seq2[*invoice.Line, error] {
-	return func(yield func(*invoice.Line, error) bool) {
-		for _, l := range lines {
-			if !yield(l, nil) {
-				return
-			}
 		}
 	}
 }

@@ -160,25 +160,27 @@ func (p *proving) concerns(customerID string, wanted map[string]bool) bool {
 	return code == "" && p.partners[payer.Partner.ID] != nil
 }
 
-// take takes the lines of a customer; customers come in the order of the files.
-func (p *proving) take(c *customer, o invoice.Outcome) error {
-	for _, l := range o.Lines {
-		// A line in another currency than the invoice's was refused.
-		if one := p.partners[l.Account.PartnerID]; one != nil && one.invoice.Currency == l.Currency {
+// take takes the lines of a shard; customers come in the order of the files.
+func (p *proving) take(s *billedShard) error {
+	for id, one := range p.partners {
+		seats := s.seats[id]
+		one.seats.Add(seats)
+		block := s.lines.Block(id)
+		if block == nil || block.Currency != one.invoice.Currency {
+			continue
+		}
+		for l := range block.Lines() {
 			l.InvoiceNumber = one.invoice.Number
 			one.sold.add(l)
 			p.lines = append(p.lines, l)
+			if len(p.lines) == portionSize {
+				if err := p.flush(); err != nil {
+					return err
+				}
+			}
 		}
 	}
-	if payer, code := p.catalog.Payer(c.ID, p.month); code == "" {
-		if one := p.partners[payer.Partner.ID]; one != nil {
-			one.seats.Add(o.End.Seats)
-		}
-	}
-	if len(p.lines) < portionSize {
-		return nil
-	}
-	return p.flush()
+	return nil
 }
 
 // flush puts the lines at hand aside. One encoder writes those of all partners: each

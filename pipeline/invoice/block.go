@@ -195,3 +195,19 @@ func (b *Block) Lines() iter.Seq[*Line] {
 		}
 	}
 }
+
+// RowBytes is the memory of the rows, to be put aside within the run: rows hold
+// no pointer. What reads it back is [Block.Room].
+func (b *Block) RowBytes() []byte {
+	if len(b.Rows) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b.Rows))), len(b.Rows)*rowSize)
+}
+
+// Room gives the block n rows and returns their memory, to be filled with what
+// [Block.RowBytes] was.
+func (b *Block) Room(n int) []byte {
+	b.Rows = make([]Row, n)
+	return b.RowBytes()
+}

@@ -1,0 +1,94 @@
+// Package aside keeps the blocks of a month until its invoices are written: in
+// memory as long as they are few, then in a temporary file.
+package aside
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/calends/calends/pipeline/invoice"
+)
+
+// Shelf keeps blocks. Put is for one goroutine; what it returns can be read by
+// many. Close removes its file.
+type Shelf struct {
+	dir   string
+	limit int64
+	held  int64 // bytes in memory
+
+	once sync.Once
+	file *os.File
+	size int64
+	err  error
+}
+
+// New returns a shelf that holds about limit bytes in memory, and the rest in a
+// file below dir; "" is the system's folder for temporary files.
+func New(dir string, limit int64) *Shelf { return &Shelf{dir: dir, limit: limit} }
+
+// Kept is a block on a shelf.
+type Kept struct {
+	block invoice.Block // without rows and texts when they are in the file
+	lines int
+	shelf *Shelf
+	at    int64
+	rows  int // bytes of rows, then of texts
+	texts int
+}
+
+// Lines is how many lines the block has.
+func (k Kept) Lines() int { return k.lines }
+
+// Others are the lines in full of the block and of those that share with it.
+func (k Kept) Others() []*invoice.Line { return k.block.Others }
+
+// Put takes a block, which must not be changed any more.
+func (s *Shelf) Put(b *invoice.Block) (Kept, error) {
+	rows := b.RowBytes()
+	k := Kept{block: *b, lines: len(b.Rows), shelf: s, rows: len(rows), texts: len(b.Texts)}
+	if size := int64(len(rows) + len(b.Texts)); s.held+size <= s.limit {
+		s.held += size
+		return k, nil
+	}
+	s.once.Do(func() { s.file, s.err = os.CreateTemp(s.dir, "calends-lines-*") })
+	if s.err != nil {
+		return Kept{}, fmt.Errorf("put lines aside: %w", s.err)
+	}
+	k.at = s.size
+	for _, part := range [][]byte{rows, b.Texts} {
+		n, err := s.file.Write(part)
+		s.size += int64(n)
+		if err != nil {
+			return Kept{}, fmt.Errorf("put lines aside in %s: %w", s.file.Name(), err)
+		}
+	}
+	k.block.Rows, k.block.Texts = nil, nil
+	return k, nil
+}
+
+// Block returns the block.
+func (k Kept) Block() (*invoice.Block, error) {
+	b := k.block
+	if len(b.Rows) == k.lines {
+		return &b, nil
+	}
+	rows, texts := b.Room(k.lines), make([]byte, k.texts)
+	if _, err := k.shelf.file.ReadAt(rows, k.at); err != nil {
+		return nil, fmt.Errorf("read lines put aside in %s: %w", k.shelf.file.Name(), err)
+	}
+	if _, err := k.shelf.file.ReadAt(texts, k.at+int64(k.rows)); err != nil && len(texts) > 0 {
+		return nil, fmt.Errorf("read lines put aside in %s: %w", k.shelf.file.Name(), err)
+	}
+	b.Texts = texts
+	return &b, nil
+}
+
+// Close removes what was put aside.
+func (s *Shelf) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+}
