@@ -1,10 +1,13 @@
 package ledger_test
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/calends/calends/pipeline/change"
 	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
@@ -79,6 +82,83 @@ func (s *store) readStandings(b testing.TB, at *ledger.AtClose) (read int) {
 		}
 		read += len(c.Subscriptions)
 	}
+}
+
+// changeOf is the nth change of a made-up month: mostly of seats, one in eight a
+// purchase.
+func changeOf(n int) change.Change {
+	c := change.Change{
+		ID: fmt.Sprintf("%08x-7d2e-4a11-8f00-%012x", uint32(n)*2654435761, n), Source: "partner-center", Type: change.QuantityChanged,
+		At:      pricing.DateOf(2026, 10, 1+n%28).Instant() + pricing.Instant(n%86_400)*10_000_000,
+		Subject: fmt.Sprintf("%08x-5b1a-4c3e-9f00-%012x", uint32(n/4)*2654435761, n/4), CustomerID: customerID(n / 20),
+		Quantity: new(int64(1 + n%50)), CustomTermEnd: pricing.NoDate, Content: sha256.Sum256([]byte{byte(n), byte(n >> 8), byte(n >> 16)}),
+		Taken: change.Position{Record: int64(n) + 1},
+	}
+	if n%8 == 0 {
+		c.Type, c.SKU, c.TermDuration, c.BillingCycle = change.Purchased, pricing.SKU{ProductID: fmt.Sprintf("CFQ7TTC0%04d", n%120), SkuID: "0001"}, "P1Y", "Monthly"
+		c.OrderID, c.AutoRenew = fmt.Sprintf("%012x", n), new(true)
+	}
+	if n%100 == 0 {
+		c.UnitPrice, c.Currency = new(dec(fmt.Sprintf("%d.5", n%7))), "EUR"
+	}
+	return c
+}
+
+// takeMany takes changes in some files, each with a part of every customer's.
+func (s *store) takeMany(changes, files int) {
+	for f := range files {
+		var part []change.Change
+		for n := f; n < changes; n += files {
+			part = append(part, changeOf(n))
+		}
+		s.take(ledger.Changes, "", must(s.PutChanges(s.ctx, part))...)
+	}
+}
+
+func (s *store) readChanges(b testing.TB) (read int) {
+	b.Helper()
+	for group, err := range s.Groups(s.ctx, s.inputs, ledger.Span{Until: ledger.Ever}) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		read += len(group)
+	}
+	return read
+}
+
+func BenchmarkMergeChanges(b *testing.B) {
+	const changes = 200_000
+	for _, files := range []int{1, 30} {
+		b.Run(fmt.Sprintf("of %d files", files), func(b *testing.B) {
+			s := newStore()
+			s.takeMany(changes, files)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for b.Loop() {
+				if n := s.readChanges(b); n != changes {
+					b.Fatalf("%d changes", n)
+				}
+			}
+			perSecond(b, changes)
+		})
+	}
+}
+
+func BenchmarkPutChanges(b *testing.B) {
+	const changes = 200_000
+	all := make([]change.Change, changes)
+	for i := range all {
+		all[i] = changeOf(i * 7919 % changes)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		s := newStore()
+		if _, err := s.PutChanges(s.ctx, slices.Clone(all)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perSecond(b, changes)
 }
 
 func perSecond(b *testing.B, rows int) {

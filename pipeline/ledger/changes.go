@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"math"
 	"slices"
 
 	"github.com/shopspring/decimal"
 
+	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/change"
 	"github.com/calends/calends/pricing"
 )
@@ -113,42 +112,6 @@ func text(d *decimal.Decimal) *string {
 	return &s
 }
 
-func (r *changeRow) change(input int64) (*change.Change, error) {
-	c := &change.Change{
-		ID: r.ID, Source: r.Source, Type: change.Type(r.Type), At: pricing.Instant(r.At), Subject: r.Subject,
-		CustomerID: r.CustomerID, Override: r.Override, SKU: pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID},
-		TermDuration: r.TermDuration, BillingCycle: r.BillingCycle, PromotionID: r.PromotionID, Quantity: r.Quantity,
-		OrderID: r.OrderID, AvailabilityID: r.AvailabilityID, ParentID: r.ParentID, ToSubscription: r.ToSubscription,
-		IsTrial: r.IsTrial, AutoRenew: r.AutoRenew, CustomTermEnd: pricing.Date(r.CustomTermEnd), Currency: r.Currency,
-		SubscriptionID: r.SubscriptionID, Reason: r.Reason, EventID: r.EventID, Defect: r.Defect,
-		Taken: change.Position{Input: input, Record: r.Record},
-	}
-	copy(c.Content[:], r.Content)
-	var err error
-	if c.UnitPrice, err = number(r.UnitPrice); err == nil {
-		c.Amount, err = number(r.Amount)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("change %s: %w", r.ID, err)
-	}
-	if r.NextTerm {
-		c.NextTerm = &change.NextTerm{
-			SKU: pricing.SKU{ProductID: r.NextProductID, SkuID: r.NextSkuID}, TermDuration: r.NextTermDuration,
-			BillingCycle: r.NextBillingCycle, AvailabilityID: r.NextAvailabilityID, PromotionID: r.NextPromotionID,
-			Quantity: r.NextQuantity, CustomTermEnd: pricing.Date(r.NextCustomTermEnd),
-		}
-	}
-	return c, nil
-}
-
-func number(s *string) (*decimal.Decimal, error) {
-	if s == nil {
-		return nil, nil
-	}
-	d, err := decimal.NewFromString(*s)
-	return &d, err
-}
-
 // History is all changes of one customer, as they are to be applied.
 type History struct {
 	CustomerID string
@@ -201,8 +164,9 @@ func (s Span) Records(inputs []Input) (n int64) {
 	return n
 }
 
-func (s Span) row(input int64, r *changeRow) bool {
-	return !s.known(input, pricing.Instant(r.At).Date().Month())
+// wants reports whether a change is of the span.
+func (s Span) wants(c *change.Change) bool {
+	return s.Since == nil || c.Taken.Input > s.Since.Inputs || !s.known(c.Taken.Input, c.At.Date().Month())
 }
 
 // known reports whether the state at the close has it already.
@@ -227,11 +191,7 @@ func (l Ledger) Groups(ctx context.Context, inputs []Input, span Span) iter.Seq2
 			return
 		}
 		for _, w := range wanted {
-			open := l.openRun
-			if span.later(w.object) {
-				open = l.openIDs
-			}
-			r, err := open(ctx, w, batchOf(len(wanted)), span)
+			r, err := l.openRun(ctx, w, batchOf(len(wanted)), span, span.later(w.object))
 			if err != nil {
 				yield(nil, err)
 				return
@@ -241,21 +201,18 @@ func (l Ledger) Groups(ctx context.Context, inputs []Input, span Span) iter.Seq2
 			}
 		}
 		heap.Init(&runs)
-		var group []*change.Change
+		var group group
 		for len(runs) > 0 {
 			next := runs[0]
 			c := next.head
-			if len(group) > 0 && group[0].CustomerID != c.CustomerID {
-				if !yield(group, nil) {
+			if customer := group.customer(); len(customer) > 0 && customer[0].CustomerID != c.CustomerID {
+				group.next()
+				if !yield(customer, nil) {
 					return
 				}
-				group = nil
 			}
-			group = append(group, c)
+			group.add(c)
 			more, err := next.advance()
-			if err == nil {
-				err = ctx.Err()
-			}
 			if err != nil {
 				yield(nil, err)
 				return
@@ -267,11 +224,29 @@ func (l Ledger) Groups(ctx context.Context, inputs []Input, span Span) iter.Seq2
 				next.close()
 			}
 		}
-		if len(group) > 0 {
-			yield(group, nil)
+		if customer := group.customer(); len(customer) > 0 {
+			yield(customer, nil)
 		}
 	}
 }
+
+// group gathers the changes of one customer after the other, of many in one piece
+// of memory.
+type group struct {
+	all   []*change.Change
+	first int // of the customer at hand
+}
+
+func (g *group) add(c *change.Change) {
+	if len(g.all) == cap(g.all) {
+		here := g.all[g.first:]
+		g.all, g.first = append(make([]*change.Change, 0, max(1024, 2*len(here))), here...), 0
+	}
+	g.all = append(g.all, c)
+}
+
+func (g *group) customer() []*change.Change { return g.all[g.first:len(g.all):len(g.all)] }
+func (g *group) next()                      { g.first = len(g.all) }
 
 // wantedRun is a data object of changes and the input that names it.
 type wantedRun struct {
@@ -308,15 +283,10 @@ type Past struct {
 	ledger Ledger
 	inputs []Input
 	want   func(int64, Object) (bool, error)
-	keep   func(int64, *changeRow) bool
+	keep   func(*change.Change) bool
 
 	opened bool
-	runs   []pastRun
-}
-
-type pastRun struct {
-	input int64
-	rows  *sorted[changeRow]
+	runs   []*sorted[change.Change]
 }
 
 // Before returns what the close knew of its own and earlier months.
@@ -330,13 +300,13 @@ func (l Ledger) Before(ctx context.Context, inputs []Input, since Close) *Past {
 			month, err := monthOf(o.Month)
 			return span.known(input, month), err
 		},
-		keep: func(input int64, r *changeRow) bool { return span.known(input, pricing.Instant(r.At).Date().Month()) },
+		keep: func(c *change.Change) bool { return !span.wants(c) },
 	}
 }
 
 // All returns every change of a span.
 func (l Ledger) All(ctx context.Context, inputs []Input, span Span) *Past {
-	return &Past{ctx: ctx, ledger: l, inputs: inputs, want: span.object, keep: span.row}
+	return &Past{ctx: ctx, ledger: l, inputs: inputs, want: span.object, keep: span.wants}
 }
 
 // Of returns a customer's changes, in no order. Customers must be asked for in
@@ -347,13 +317,11 @@ func (p *Past) Of(customerID string) ([]*change.Change, error) {
 	}
 	var changes []*change.Change
 	for _, r := range p.runs {
-		err := r.rows.take(customerID, func(row *changeRow) error {
-			if !p.keep(r.input, row) {
-				return nil
+		err := r.take(customerID, func(c *change.Change) error {
+			if p.keep(c) {
+				changes = append(changes, new(*c))
 			}
-			c, err := row.change(r.input)
-			changes = append(changes, c)
-			return err
+			return nil
 		})
 		if err != nil {
 			return nil, err
@@ -372,11 +340,14 @@ func (p *Past) open() error {
 		return err
 	}
 	for _, w := range wanted {
-		rows, err := openSorted(p.ctx, p.ledger, w.object, "customerId", batchOf(4*len(wanted)), func(r *changeRow) string { return r.CustomerID })
+		open := func(o Object, object bucket.Object) (rows[change.Change], error) {
+			return openChanges(o, object, w.input, false)
+		}
+		run, err := openSorted(p.ctx, p.ledger, w.object, open, "customerId", batchOf(4*len(wanted)), func(c *change.Change) string { return c.CustomerID })
 		if err != nil {
 			return err
 		}
-		p.runs = append(p.runs, pastRun{w.input, rows})
+		p.runs = append(p.runs, run)
 	}
 	return nil
 }
@@ -384,7 +355,7 @@ func (p *Past) open() error {
 // Close lets go of what is open.
 func (p *Past) Close() {
 	for _, r := range p.runs {
-		r.rows.close()
+		r.close()
 	}
 	p.runs = nil
 }
@@ -402,15 +373,15 @@ func NewHistory(customerID string, changes []*change.Change) History {
 // equal ones count once, others are conflicts.
 func history(sorted []*change.Change) History {
 	h := History{CustomerID: sorted[0].CustomerID}
+	if !repeated(sorted) {
+		h.Changes = sorted
+		return h
+	}
 	first := make(map[string]*change.Change, len(sorted))
 	for _, c := range sorted {
 		if known, ok := first[c.ID]; !ok || c.Taken.Before(known.Taken) {
 			first[c.ID] = c
 		}
-	}
-	if len(first) == len(sorted) {
-		h.Changes = sorted
-		return h
 	}
 	type content struct {
 		id  string
@@ -431,93 +402,27 @@ func history(sorted []*change.Change) History {
 	return h
 }
 
-// run reads one sorted data object of changes, a batch at a time.
-type run struct {
-	head *change.Change
-	next func() (*change.Change, error) // nil at the end
-	stop func()
-}
+// few is how many ids are told apart faster one by one than by a map.
+const few = 16
 
-// openRun returns nil for a run without a wanted row.
-func (l Ledger) openRun(ctx context.Context, w wantedRun, batch int, span Span) (*run, error) {
-	return openRows(ctx, l, w, batch, func(r *changeRow) (*change.Change, error) {
-		if !span.row(w.input, r) {
-			return nil, nil
-		}
-		return r.change(w.input)
-	})
-}
-
-// idRow is what a change's id is judged by.
-type idRow struct {
-	CustomerID string `parquet:"customerId,dict"`
-	At         int64  `parquet:"at"`
-	ID         string `parquet:"id"`
-	Record     int64  `parquet:"record"`
-}
-
-// openIDs reads of later changes only that they are there.
-func (l Ledger) openIDs(ctx context.Context, w wantedRun, batch int, _ Span) (*run, error) {
-	return openRows(ctx, l, w, batch, func(r *idRow) (*change.Change, error) {
-		return &change.Change{CustomerID: r.CustomerID, At: pricing.Instant(r.At), ID: r.ID,
-			Taken: change.Position{Input: w.input, Record: r.Record}}, nil
-	})
-}
-
-// openRows makes a run of an object's rows; read returns nil for one to leave out.
-func openRows[Row any](ctx context.Context, l Ledger, w wantedRun, batch int, read func(*Row) (*change.Change, error)) (*run, error) {
-	object, err := l.Bucket.Open(ctx, w.object.Key)
-	if err != nil {
-		return nil, err
-	}
-	reader, err := newRowReader[Row](w.object, object)
-	if err != nil {
-		return nil, errors.Join(err, object.Close())
-	}
-	rows := make([]Row, min(int64(batch), max(1, w.object.Records)))
-	at, n := 0, 0
-	r := &run{stop: func() {
-		// What was only read has nothing to lose.
-		_ = reader.close()
-		_ = object.Close()
-	}}
-	r.next = func() (*change.Change, error) {
-		for {
-			for at == n {
-				n, err = reader.read(rows)
-				at = 0
-				switch {
-				case err != nil && !errors.Is(err, io.EOF):
-					return nil, err
-				case n == 0 && err != nil:
-					return nil, nil
+// repeated reports whether an id is there twice.
+func repeated(changes []*change.Change) bool {
+	if len(changes) <= few {
+		for i, c := range changes {
+			for _, before := range changes[:i] {
+				if before.ID == c.ID {
+					return true
 				}
 			}
-			c, err := read(&rows[at])
-			at++
-			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", w.object.Key, err)
-			}
-			if c != nil {
-				return c, nil
-			}
 		}
+		return false
 	}
-	more, err := r.advance()
-	if err != nil || !more {
-		r.close()
-		return nil, err
+	ids := make(map[string]bool, len(changes))
+	for _, c := range changes {
+		ids[c.ID] = true
 	}
-	return r, nil
+	return len(ids) < len(changes)
 }
-
-// advance moves to the next wanted change. It returns false at the end.
-func (r *run) advance() (more bool, err error) {
-	r.head, err = r.next()
-	return r.head != nil, err
-}
-
-func (r *run) close() { r.stop() }
 
 // runHeap has the run with the next change in order on top.
 type runHeap []*run

@@ -190,7 +190,7 @@ func read[Row any](ctx context.Context, l Ledger, o Object, each func([]Row) err
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.close()) }()
+	defer r.close()
 	batch := make([]Row, min(1024, max(1, r.left)))
 	for {
 		n, readErr := r.read(batch)

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -95,6 +96,61 @@ func TestChangesComeBack(t *testing.T) {
 		}
 		if got != 1 {
 			t.Fatalf("%d changes", got)
+		}
+		all := s.All(s.ctx, s.inputs, ledger.Span{Until: ledger.Ever})
+		defer all.Close()
+		one := must(all.Of(put.CustomerID))
+		if len(one) != 1 {
+			t.Fatalf("%d changes of the customer", len(one))
+		}
+		same(t, *one[0], put)
+	})
+}
+
+// Changes of many objects come back in order, and of any customer alone.
+func TestManyChangesComeBack(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := newStore()
+		var put []*change.Change
+		for range rapid.IntRange(1, 4).Draw(t, "files") {
+			var file []change.Change
+			for i := range rapid.IntRange(0, 400).Draw(t, "changes") {
+				c := changeOf(rapid.IntRange(0, 5000).Draw(t, "change"))
+				c.Taken.Record = int64(i)
+				file = append(file, c)
+			}
+			s.take(ledger.Changes, "", must(s.PutChanges(s.ctx, file))...)
+			for _, c := range file {
+				c.Taken.Input = int64(len(s.inputs))
+				put = append(put, &c)
+			}
+		}
+		slices.SortFunc(put, change.Compare)
+		var got []*change.Change
+		of := make(map[string][]*change.Change)
+		for group, err := range s.Groups(s.ctx, s.inputs, ledger.Span{Until: ledger.Ever}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, group...)
+			of[group[0].CustomerID] = group
+		}
+		if len(got) != len(put) {
+			t.Fatalf("%d changes of %d", len(got), len(put))
+		}
+		for i := range put {
+			same(t, *got[i], *put[i])
+		}
+		all := s.All(s.ctx, s.inputs, ledger.Span{Until: ledger.Ever})
+		defer all.Close()
+		for _, id := range slices.Sorted(maps.Keys(of)) {
+			if !rapid.Bool().Draw(t, "asked for") {
+				continue
+			}
+			one := must(all.Of(id))
+			slices.SortFunc(one, change.Compare)
+			same(t, one, of[id])
 		}
 	})
 }

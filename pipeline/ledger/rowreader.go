@@ -20,6 +20,12 @@ type rowReader[Row any] struct {
 	reader *parquet.GenericReader[Row]
 }
 
+// openRows opens an object of flat rows.
+func openRows[Row any](o Object, object bucket.Object) (rows[Row], error) {
+	r, err := newRowReader[Row](o, object)
+	return r, err
+}
+
 func newRowReader[Row any](o Object, object bucket.Object) (r *rowReader[Row], err error) {
 	defer pages.Caught(o.Key, &err)
 	// Opened apart: the reader would panic at what goes wrong with opening.
@@ -57,4 +63,11 @@ func (r *rowReader[Row]) seek(row int64) (err error) {
 	return nil
 }
 
-func (r *rowReader[Row]) close() error { return r.reader.Close() }
+func (r *rowReader[Row]) rows() int64 { return r.left }
+
+func (r *rowReader[Row]) starts(column string) ([]pages.Start, error) {
+	return pages.Starts(r.key, r.file, column)
+}
+
+// close lets go of what was only read: there is nothing to lose.
+func (r *rowReader[Row]) close() { _ = r.reader.Close() }

@@ -19,7 +19,7 @@ import (
 type sorted[Row any] struct {
 	object bucket.Object
 	key    string
-	reader *rowReader[Row]
+	reader rows[Row]
 	of     func(*Row) string
 
 	batch []Row
@@ -28,55 +28,36 @@ type sorted[Row any] struct {
 	read  int64
 	ended bool
 
-	pages []pageStart // nil until a first seek
+	pages []pages.Start
 }
 
-// pageStart is the smallest text of a page, perhaps cut short, and its first row.
-type pageStart struct {
-	least string
-	row   int64
+// rows reads the rows of a data object, a batch at a time; after the last the
+// error is io.EOF.
+type rows[Row any] interface {
+	read(batch []Row) (int, error)
+	seek(row int64) error
+	rows() int64
+	starts(column string) ([]pages.Start, error)
+	close()
 }
 
 // openSorted opens an object that is sorted by its named column; of returns
 // that column of a row. batch is how many rows are decoded at a time.
-func openSorted[Row any](ctx context.Context, l Ledger, o Object, column string, batch int, of func(*Row) string) (*sorted[Row], error) {
+func openSorted[Row any](ctx context.Context, l Ledger, o Object, open func(Object, bucket.Object) (rows[Row], error),
+	column string, batch int, of func(*Row) string) (*sorted[Row], error) {
 	object, err := l.Bucket.Open(ctx, o.Key)
 	if err != nil {
 		return nil, err
 	}
 	s := &sorted[Row]{object: object, key: o.Key, of: of}
-	if s.reader, err = newRowReader[Row](o, object); err == nil {
-		s.pages, err = s.reader.pageStarts(column)
+	if s.reader, err = open(o, object); err == nil {
+		s.pages, err = s.reader.starts(column)
 	}
 	if err != nil {
 		return nil, errors.Join(err, object.Close())
 	}
-	s.batch = make([]Row, max(1, min(int64(batch), s.reader.left)))
+	s.batch = make([]Row, max(1, min(int64(batch), s.reader.rows())))
 	return s, nil
-}
-
-// pageStarts lists the pages of a column over all row groups. It is empty when
-// the object has no page index: then every seek reads on.
-func (r *rowReader[Row]) pageStarts(column string) (starts []pageStart, err error) {
-	defer pages.Caught(r.key, &err)
-	leaf, ok := r.file.Schema().Lookup(column)
-	if !ok {
-		return nil, fmt.Errorf("read %s: it has no column %s", r.key, column)
-	}
-	first := int64(0)
-	for _, group := range r.file.RowGroups() {
-		chunk := group.ColumnChunks()[leaf.ColumnIndex]
-		index, err1 := chunk.ColumnIndex()
-		offsets, err2 := chunk.OffsetIndex()
-		if err1 != nil || err2 != nil || index == nil || offsets == nil || index.NumPages() != offsets.NumPages() {
-			return nil, nil
-		}
-		for i := range index.NumPages() {
-			starts = append(starts, pageStart{index.MinValue(i).String(), first + offsets.FirstRowIndex(i)})
-		}
-		first += group.NumRows()
-	}
-	return starts, nil
 }
 
 // head returns the row at hand, nil at the end. It is valid until the next call
@@ -132,11 +113,11 @@ func (s *sorted[Row]) seek(text string) error {
 // pageOf returns the first row of the last page that surely begins before the
 // text: rows of the text may begin at a page's end.
 func (s *sorted[Row]) pageOf(text string) int64 {
-	i := sort.Search(len(s.pages), func(i int) bool { return !begins(s.pages[i].least, text) })
+	i := sort.Search(len(s.pages), func(i int) bool { return !begins(s.pages[i].Least, text) })
 	if i == 0 {
 		return 0
 	}
-	return s.pages[i-1].row
+	return s.pages[i-1].Row
 }
 
 // begins reports whether a page whose least text is as given, perhaps cut short,
@@ -150,7 +131,7 @@ func begins(least, text string) bool {
 
 // close lets go of what was only read: there is nothing to lose.
 func (s *sorted[Row]) close() {
-	_ = s.reader.close()
+	s.reader.close()
 	_ = s.object.Close()
 }
 

@@ -306,7 +306,7 @@ func (c *chain[Row]) head() (*Row, error) {
 			if len(c.objects) == 0 {
 				return nil, nil
 			}
-			open, err := openSorted(c.ctx, c.ledger, c.objects[0], c.column, c.batch, c.of)
+			open, err := openSorted(c.ctx, c.ledger, c.objects[0], openRows[Row], c.column, c.batch, c.of)
 			if err != nil {
 				return nil, err
 			}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -21,7 +22,8 @@ type Reader struct {
 	file   *parquet.File
 	leaves []*leaf
 
-	group int   // row groups begun
+	next  int   // the row group after the one begun
+	begun int   // how many were, some perhaps again
 	left  int64 // rows of the one begun
 	rows  int64 // rows of the file that were not read
 }
@@ -64,8 +66,11 @@ func (r *Reader) AddOptional(name string, c Column, given *[]bool) {
 	r.leaves = append(r.leaves, l)
 }
 
-// Group counts the row groups begun. Indexes of [Names] mean the same within one.
-func (r *Reader) Group() int { return r.group }
+// Rows is how many rows there are from here on.
+func (r *Reader) Rows() int64 { return r.rows }
+
+// Group counts the row groups begun. Places of [Names] mean the same within one.
+func (r *Reader) Group() int { return r.begun }
 
 // Next reads the next rows into the columns, at most so many, and returns how
 // many; after the last the error is [io.EOF]. What the columns held before is gone,
@@ -74,13 +79,13 @@ func (r *Reader) Next(most int) (n int, err error) {
 	defer Caught(r.name, &err)
 	groups := r.file.RowGroups()
 	for r.left == 0 {
-		if r.group == len(groups) {
+		if r.next == len(groups) {
 			if r.rows > 0 { // half of the rows must not pass for all
 				return 0, fmt.Errorf("read %s: %w: %d rows are missing", r.name, io.ErrUnexpectedEOF, r.rows)
 			}
 			return 0, io.EOF
 		}
-		r.begin(groups[r.group])
+		r.begin(groups[r.next])
 	}
 	n = int(min(int64(most), r.left))
 	for _, l := range r.leaves {
@@ -93,12 +98,69 @@ func (r *Reader) Next(most int) (n int, err error) {
 	return n, nil
 }
 
+// SeekToRow goes on to a row, 0 for the file's first.
+func (r *Reader) SeekToRow(row int64) (err error) {
+	defer Caught(r.name, &err)
+	r.rows = r.file.NumRows() - row
+	r.next, r.left = 0, 0
+	for _, group := range r.file.RowGroups() {
+		if row >= group.NumRows() {
+			row -= group.NumRows()
+			r.next++
+			continue
+		}
+		r.begin(group)
+		for _, l := range r.leaves {
+			if err := l.seek(group, row); err != nil {
+				return fmt.Errorf("read %s: column %s: go to row %d: %w", r.name, l.name, row, err)
+			}
+		}
+		r.left -= row
+		return nil
+	}
+	return nil
+}
+
 func (r *Reader) begin(group parquet.RowGroup) {
-	r.group++
+	r.next++
+	r.begun++
 	r.left = group.NumRows()
 	for _, l := range r.leaves {
 		l.begin(group)
 	}
+}
+
+// Start is where a page of a column begins: its smallest value, perhaps cut
+// short, and its first row.
+type Start struct {
+	Least string
+	Row   int64
+}
+
+// Starts lists the pages of a column. It is empty when the file has no page index.
+func (r *Reader) Starts(column string) ([]Start, error) { return Starts(r.name, r.file, column) }
+
+// Starts lists the pages of a column of a file whose name is for errors.
+func Starts(name string, file *parquet.File, column string) (starts []Start, err error) {
+	defer Caught(name, &err)
+	leaf, ok := file.Schema().Lookup(column)
+	if !ok {
+		return nil, fmt.Errorf("read %s: it has no column %s", name, column)
+	}
+	first := int64(0)
+	for _, group := range file.RowGroups() {
+		chunk := group.ColumnChunks()[leaf.ColumnIndex]
+		index, err1 := chunk.ColumnIndex()
+		offsets, err2 := chunk.OffsetIndex()
+		if err1 != nil || err2 != nil || index == nil || offsets == nil || index.NumPages() != offsets.NumPages() {
+			return nil, nil
+		}
+		for i := range index.NumPages() {
+			starts = append(starts, Start{index.MinValue(i).String(), first + offsets.FirstRowIndex(i)})
+		}
+		first += group.NumRows()
+	}
+	return starts, nil
 }
 
 // Close lets go of the pages at hand.
@@ -127,6 +189,36 @@ func (l *leaf) begin(group parquet.RowGroup) {
 	if l.index >= 0 {
 		l.pages = group.ColumnChunks()[l.index].Pages()
 	}
+}
+
+// seek goes to the page of a row and leaves out what comes before it there. The
+// library would cut the page, and bits cannot be cut.
+func (l *leaf) seek(group parquet.RowGroup, row int64) error {
+	if l.index < 0 {
+		return nil
+	}
+	first := int64(0)
+	offsets, err := group.ColumnChunks()[l.index].OffsetIndex()
+	if err == nil && offsets != nil {
+		i := sort.Search(offsets.NumPages(), func(i int) bool { return offsets.FirstRowIndex(i) > row })
+		if i > 0 {
+			first = offsets.FirstRowIndex(i - 1)
+		}
+		if err := l.pages.SeekToRow(first); err != nil {
+			return err
+		}
+	}
+	for first < row {
+		if err := l.more(); err != nil {
+			return err
+		}
+		n := int(min(int64(l.rows-l.at), row-first))
+		if err := l.pass(n); err != nil {
+			return err
+		}
+		first += int64(n)
+	}
+	return nil
 }
 
 // read takes so many rows.

@@ -169,6 +169,44 @@ func TestColumnsAreTheRows(t *testing.T) {
 	})
 }
 
+// From any row on, again and back too, the rows are those from there.
+func TestSeekToRow(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rows := rapid.SliceOfN(rapid.Custom(drawRow), 1, 60).Draw(t, "rows")
+		file := write(rows, parquet.PageBufferSize(rapid.IntRange(1, 200).Draw(t, "page")),
+			parquet.MaxRowsPerRowGroup(rapid.Int64Range(1, 80).Draw(t, "group")))
+		r, err := pages.Open("rows.parquet", bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		var c columns
+		c.add(r)
+		for range 10 {
+			from := rapid.IntRange(0, len(rows)).Draw(t, "from")
+			if err := r.SeekToRow(int64(from)); err != nil {
+				t.Fatal(err)
+			}
+			if left := int(r.Rows()); left != len(rows)-from {
+				t.Fatalf("%d rows from row %d of %d", left, from, len(rows))
+			}
+			n, err := r.Next(rapid.IntRange(1, 30).Draw(t, "most"))
+			if from == len(rows) && errors.Is(err, io.EOF) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range n {
+				if show(c.row(i)) != show(rows[from+i]) {
+					t.Fatalf("row %d\ngot  %v\nwant %v", from+i, show(c.row(i)), show(rows[from+i]))
+				}
+			}
+		}
+	})
+}
+
 // show prints a row with what its pointers point at.
 func show(r row) string {
 	var text []string
