@@ -38,6 +38,7 @@ type column struct {
 	owner owner
 
 	text   func(*invoice.Line) *string
+	id     bool // a text that differs from nearly all others
 	date   func(*invoice.Line) *pricing.Date
 	amount func(*invoice.Line) *int64 // minor units of the line's currency
 	number func(*invoice.Line) *decimal.Decimal
@@ -66,7 +67,7 @@ var columns = [...]column{
 	text("InvoiceNumber", func(l *invoice.Line) *string { return &l.InvoiceNumber }),
 	account("MpnId", func(a *invoice.Account) *string { return &a.MpnID }),
 	account("ResellerMpnId", func(a *invoice.Account) *string { return &a.ResellerMpnID }),
-	text("OrderId", func(l *invoice.Line) *string { return &l.OrderID }),
+	id("OrderId", func(l *invoice.Line) *string { return &l.OrderID }),
 	date("OrderDate", func(l *invoice.Line) *pricing.Date { return &l.OrderDate }),
 	item("ProductId", func(i *invoice.Item) *string { return &i.ProductID }),
 	item("SkuId", func(i *invoice.Item) *string { return &i.SkuID }),
@@ -84,7 +85,7 @@ var columns = [...]column{
 	item("PublisherName", func(i *invoice.Item) *string { return &i.PublisherName }),
 	item("PublisherId", func(i *invoice.Item) *string { return &i.PublisherID }),
 	item("SubscriptionDescription", func(i *invoice.Item) *string { return &i.SubscriptionDescription }),
-	text("SubscriptionId", func(l *invoice.Line) *string { return &l.SubscriptionID }),
+	id("SubscriptionId", func(l *invoice.Line) *string { return &l.SubscriptionID }),
 	date("ChargeStartDate", func(l *invoice.Line) *pricing.Date { return &l.ChargeStart }),
 	date("ChargeEndDate", func(l *invoice.Line) *pricing.Date { return &l.ChargeEnd }),
 	item("TermAndBillingCycle", func(i *invoice.Item) *string { return &i.TermAndBillingCycle }),
@@ -101,7 +102,7 @@ var columns = [...]column{
 	text("CreditReasonCode", func(l *invoice.Line) *string { return &l.CreditReasonCode }),
 	date("SubscriptionStartDate", func(l *invoice.Line) *pricing.Date { return &l.TermStart }),
 	date("SubscriptionEndDate", func(l *invoice.Line) *pricing.Date { return &l.TermEnd }),
-	text("ReferenceId", func(l *invoice.Line) *string { return &l.ReferenceID }),
+	id("ReferenceId", func(l *invoice.Line) *string { return &l.ReferenceID }),
 	item("ProductQualifiers", func(i *invoice.Item) *string { return &i.ProductQualifiers }),
 	item("PromotionId", func(i *invoice.Item) *string { return &i.PromotionID }),
 }
@@ -127,6 +128,10 @@ func item(name string, field func(*invoice.Item) *string) column {
 
 func text(name string, field func(*invoice.Line) *string) column {
 	return column{name: name, text: field}
+}
+
+func id(name string, field func(*invoice.Line) *string) column {
+	return column{name: name, text: field, id: true}
 }
 
 func date(name string, field func(*invoice.Line) *pricing.Date) column {

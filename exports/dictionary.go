@@ -2,8 +2,8 @@ package exports
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 )
 
 // dictionary numbers the distinct texts of a column in the order of their first
@@ -26,32 +26,39 @@ func (d *dictionary) len() int { return len(d.starts) }
 
 // text returns the text of a number, valid until the next reset.
 func (d *dictionary) text(number int32) []byte {
-	start := d.starts[number]
-	size := binary.LittleEndian.Uint32(d.page[start:])
-	return d.page[start+4 : start+4+size]
+	return sizedText(d.page, d.starts[number])
 }
 
 // find returns the number of a text, if it has one, and its hash.
-func (d *dictionary) find(s string) (number int32, hash uint32, ok bool) {
-	hash = uint32(maphash.String(d.seed, s))
+func find[T string | []byte](d *dictionary, s T) (number int32, hash uint32, ok bool) {
+	hash = hashText(d.seed, s)
 	for i := int(hash); ; i++ {
 		slot := d.slots[i&(len(d.slots)-1)]
 		if slot == 0 {
 			return 0, hash, false
 		}
-		if n := slot - 1; d.hashes[n] == hash && string(d.text(n)) == s {
+		if n := slot - 1; d.hashes[n] == hash && string(d.text(n)) == string(s) {
 			return n, hash, true
 		}
 	}
 }
 
+func hashText[T string | []byte](seed maphash.Seed, s T) uint32 {
+	switch s := any(s).(type) {
+	case string:
+		return uint32(maphash.String(seed, s))
+	case []byte:
+		return uint32(maphash.Bytes(seed, s))
+	}
+	panic("a text is a string or bytes")
+}
+
 // add gives a new text the next number.
-func (d *dictionary) add(s string, hash uint32) int32 {
+func add[T string | []byte](d *dictionary, s T, hash uint32) int32 {
 	number := int32(d.len())
 	d.starts = append(d.starts, uint32(len(d.page)))
 	d.hashes = append(d.hashes, hash)
-	d.page = binary.LittleEndian.AppendUint32(d.page, uint32(len(s)))
-	d.page = append(d.page, s...)
+	d.page = appendSized(d.page, s)
 	if 2*d.len() > len(d.slots) {
 		d.slots = make([]int32, 4*len(d.slots))
 		for n, h := range d.hashes {
@@ -72,12 +79,12 @@ func (d *dictionary) place(number int32, hash uint32) {
 	}
 }
 
-// bounds returns the least and the greatest text by bytes.
-func (d *dictionary) bounds() (least, most []byte) {
-	least = d.text(0)
+// boundsOf returns the least and the greatest by bytes of some of the texts.
+func (d *dictionary) boundsOf(numbers []int32) (least, most []byte) {
+	least = d.text(numbers[0])
 	most = least
-	for n := range d.starts {
-		if t := d.text(int32(n)); bytes.Compare(t, least) < 0 {
+	for _, n := range numbers[1:] {
+		if t := d.text(n); bytes.Compare(t, least) < 0 {
 			least = t
 		} else if bytes.Compare(t, most) > 0 {
 			most = t
@@ -89,4 +96,64 @@ func (d *dictionary) bounds() (least, most []byte) {
 func (d *dictionary) reset() {
 	d.page, d.starts, d.hashes = d.page[:0], d.starts[:0], d.hashes[:0]
 	clear(d.slots)
+}
+
+// numberDictionary numbers the distinct values of a column in the order of their
+// first appearance.
+type numberDictionary struct {
+	values  []int64
+	indexes []int32 // of the column's values
+	slots   []int32 // number + 1, 0 for none; a power of two long
+	shift   int     // from a hash to a slot
+}
+
+// index looks all values up, unless more than limit of them differ.
+func (d *numberDictionary) index(values []int64, limit int) bool {
+	d.values, d.indexes = d.values[:0], d.indexes[:0]
+	d.resize(64)
+	last, number := int64(0), int32(-1)
+	for _, v := range values {
+		if v != last || number < 0 {
+			if number = d.number(v); int(number) >= limit {
+				return false
+			}
+			last = v
+		}
+		d.indexes = append(d.indexes, number)
+	}
+	return true
+}
+
+func (d *numberDictionary) number(v int64) int32 {
+	i := d.slot(v)
+	for ; d.slots[i] != 0; i = (i + 1) & (len(d.slots) - 1) {
+		if n := d.slots[i] - 1; d.values[n] == v {
+			return n
+		}
+	}
+	d.values = append(d.values, v)
+	d.slots[i] = int32(len(d.values))
+	if 2*len(d.values) > len(d.slots) {
+		d.resize(4 * len(d.slots))
+		for n, v := range d.values {
+			i := d.slot(v)
+			for d.slots[i] != 0 {
+				i = (i + 1) & (len(d.slots) - 1)
+			}
+			d.slots[i] = int32(n + 1)
+		}
+	}
+	return int32(len(d.values) - 1)
+}
+
+func (d *numberDictionary) slot(v int64) int { return int(uint64(v) * 0x9e3779b97f4a7c15 >> d.shift) }
+
+func (d *numberDictionary) resize(size int) {
+	if size <= cap(d.slots) {
+		d.slots = d.slots[:size]
+		clear(d.slots)
+	} else {
+		d.slots = make([]int32, size)
+	}
+	d.shift = 64 - bits.TrailingZeros(uint(size))
 }

@@ -30,13 +30,47 @@ type Parquet struct {
 	rows     int // in the open row group
 	totals   invoice.Totals
 	err      error
-	// number is the invoice number of rows of blocks.
-	number string
 
-	account *invoice.Account
-	item    *invoice.Item
-	blank   invoice.Item
-	shared  invoice.Line // only its account and item
+	accounts sharers[invoice.Account]
+	items    sharers[invoice.Item]
+	blank    invoice.Item
+	shared   invoice.Line // only its account and item
+
+	// Of rows of blocks.
+	number string // of the invoice
+	rate   rowRate
+}
+
+// sharers are the distinct accounts or items of a row group. Whatever text of
+// theirs a column holds, its index in the dictionary is looked up once for each.
+type sharers[T any] struct {
+	numbers map[*T]int32 // in the order of appearance
+	last    *T
+	number  int32   // of the last one
+	rows    []int32 // by row, the number of its account or item
+}
+
+// take makes one that is known the current one.
+func (s *sharers[T]) take(one *T) bool {
+	if one == s.last {
+		return true
+	}
+	number, known := s.numbers[one]
+	if known {
+		s.last, s.number = one, number
+	}
+	return known
+}
+
+// add makes one that is not known yet the current one.
+func (s *sharers[T]) add(one *T) {
+	s.last, s.number = one, int32(len(s.numbers))
+	s.numbers[one] = s.number
+}
+
+func (s *sharers[T]) reset() {
+	clear(s.numbers)
+	s.last, s.rows = nil, s.rows[:0]
 }
 
 // NewParquet returns an encoder of lines in one currency that writes to w.
@@ -46,8 +80,16 @@ func NewParquet(w io.Writer, currency string) (*Parquet, error) {
 		return nil, fmt.Errorf("write reconciliation.parquet: %w", err)
 	}
 	p := &Parquet{file: newParquetFile(w), currency: currency}
+	p.accounts.numbers, p.items.numbers = map[*invoice.Account]int32{}, map[*invoice.Item]int32{}
 	for i := range columns {
 		p.columns[i] = newParquetColumn(&columns[i], digits)
+		switch columns[i].owner {
+		case ofAccount:
+			p.columns[i].sharedBy = &p.accounts.rows
+		case ofItem:
+			p.columns[i].sharedBy = &p.items.rows
+		case ofLine:
+		}
 	}
 	return p, nil
 }
@@ -64,19 +106,6 @@ func (p *Parquet) Encode(l *invoice.Line) error {
 	p.totals.Add(l)
 	if p.rows == parquetGroup {
 		p.flush()
-	}
-	return p.err
-}
-
-// SetInvoice sets the invoice number of the rows of blocks that follow, "" in
-// an open month.
-func (p *Parquet) SetInvoice(number string) { p.number = number }
-
-// EncodeBlock writes rows from:to of a block: the bytes that its lines in full
-// would give, one by one.
-func (p *Parquet) EncodeBlock(b *invoice.Block, from, to int) error {
-	for i := from; i < to && p.err == nil; i++ {
-		_ = p.Encode(inFull(b, i, p.number)) // kept in p.err
 	}
 	return p.err
 }
@@ -114,7 +143,10 @@ func (p *Parquet) flush() {
 	for i := range p.columns {
 		p.columns[i].reset()
 	}
-	p.rows, p.account, p.item = 0, nil, nil
+	p.accounts.reset()
+	p.items.reset()
+	p.rate = rowRate{}
+	p.rows = 0
 }
 
 func (p *Parquet) append(l *invoice.Line) error {
@@ -124,23 +156,8 @@ func (p *Parquet) append(l *invoice.Line) error {
 	if l.Currency != p.currency {
 		return fmt.Errorf("column Currency: line is in %q, the file in %s", l.Currency, p.currency)
 	}
-	if l.Account != p.account {
-		p.shared.Account = l.Account
-		if err := p.find(ofAccount, &p.shared); err != nil {
-			return err
-		}
-		p.account = l.Account
-	}
-	item := l.Item
-	if item == nil {
-		item = &p.blank
-	}
-	if item != p.item {
-		p.shared.Item = item
-		if err := p.find(ofItem, &p.shared); err != nil {
-			return err
-		}
-		p.item = item
+	if err := p.prepare(l.Account, l.Item); err != nil {
+		return err
 	}
 	if err := p.find(ofLine, l); err != nil {
 		return err
@@ -148,8 +165,38 @@ func (p *Parquet) append(l *invoice.Line) error {
 	for i := range p.columns {
 		p.columns[i].repeat()
 	}
+	p.addShared()
+	p.rate.known = false
 	p.rows++
 	return nil
+}
+
+// prepare makes an account and an item the current ones.
+func (p *Parquet) prepare(account *invoice.Account, item *invoice.Item) error {
+	if item == nil {
+		item = &p.blank
+	}
+	if !p.accounts.take(account) {
+		p.shared.Account = account
+		if err := p.find(ofAccount, &p.shared); err != nil {
+			return err
+		}
+		p.accounts.add(account)
+	}
+	if !p.items.take(item) {
+		p.shared.Item = item
+		if err := p.find(ofItem, &p.shared); err != nil {
+			return err
+		}
+		p.items.add(item)
+	}
+	return nil
+}
+
+// addShared gives one more row the current account and item.
+func (p *Parquet) addShared() {
+	p.accounts.rows = append(p.accounts.rows, p.accounts.number)
+	p.items.rows = append(p.items.rows, p.items.number)
 }
 
 // find sets the current value of the columns of one owner.
@@ -165,7 +212,8 @@ func (p *Parquet) find(of owner, l *invoice.Line) error {
 }
 
 // parquetColumn is one column of the open row group. A text column holds
-// indexes into its dictionary, which is in the order of first appearance.
+// indexes into its dictionary, which is in the order of first appearance; or the
+// texts themselves where hardly one comes again.
 type parquetColumn struct {
 	*column
 	scale int // of numbers and amounts
@@ -175,10 +223,14 @@ type parquetColumn struct {
 	value int64
 	null  bool
 
-	indexes []int32
+	words   dictionary
+	indexes []int32 // by row; of a shared column by account or item
+	// sharedBy points at the rows' accounts or items.
+	sharedBy *[]int32
+	ids      idTexts
+
 	values  []int64 // without the nulls
 	defined []byte  // 0 for null, 1 for a value; of optional columns
-	words   dictionary
 }
 
 func newParquetColumn(c *column, digits int) parquetColumn {
@@ -200,8 +252,13 @@ var errTooLarge = errors.New("number has more than 18 digits")
 // set takes the value of a line.
 func (p *parquetColumn) set(l *invoice.Line) error {
 	switch {
+	case p.id:
+		return setID(&p.ids, *p.text(l))
 	case p.text != nil:
-		return p.setText(*p.text(l))
+		if err := p.setText(*p.text(l)); err != nil || p.sharedBy == nil {
+			return err
+		}
+		p.indexes = append(p.indexes, p.index)
 	case p.amount != nil:
 		p.value = *p.amount(l)
 		if limit := powersOfTen[maxDigits]; p.value >= limit || p.value <= -limit {
@@ -229,7 +286,7 @@ func (p *parquetColumn) setText(s string) error {
 	if p.words.len() > 0 && string(p.words.text(p.index)) == s {
 		return nil
 	}
-	index, hash, known := p.words.find(s)
+	index, hash, known := find(&p.words, s)
 	if !known {
 		if !utf8.ValidString(s) {
 			return errNotUTF8
@@ -237,7 +294,7 @@ func (p *parquetColumn) setText(s string) error {
 		if len(p.words.page)+len(s) > maxDictionary {
 			return fmt.Errorf("more than %d bytes of text in %d lines", maxDictionary, parquetGroup)
 		}
-		index = p.words.add(s, hash)
+		index = add(&p.words, s, hash)
 	}
 	p.index = index
 	return nil
@@ -245,7 +302,13 @@ func (p *parquetColumn) setText(s string) error {
 
 // repeat appends the current value as one more row.
 func (p *parquetColumn) repeat() {
-	if p.text != nil {
+	switch {
+	case p.id:
+		p.ids.repeat()
+		return
+	case p.sharedBy != nil:
+		return
+	case p.text != nil:
 		p.indexes = append(p.indexes, p.index)
 		return
 	}
@@ -262,6 +325,7 @@ func (p *parquetColumn) repeat() {
 func (p *parquetColumn) reset() {
 	p.index, p.null = 0, false
 	p.indexes, p.values, p.defined = p.indexes[:0], p.values[:0], p.defined[:0]
+	p.ids.reset()
 	if p.text != nil {
 		p.words.reset()
 	}

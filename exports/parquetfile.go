@@ -3,14 +3,10 @@ package exports
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
-	"math/bits"
-	"slices"
 
 	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/deprecated"
-	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -24,18 +20,23 @@ const parquetPage = 32_768
 const parquetMagic = "PAR1"
 
 // parquetFile lays columns out as a Parquet file: row groups of column chunks,
-// each a dictionary page (text only) and data pages of version 1, then the
-// footer. The structures and encodings are parquet-go's. Its own writers take
-// rows and hash every value of every column again.
+// each an optional dictionary page and data pages of version 1, then the index of
+// all pages and the footer. The structures and encodings are parquet-go's. Its
+// own writers take rows and hash every value of every column again.
 type parquetFile struct {
-	w      io.Writer
-	root   string // the name of the schema
-	offset int64
-	groups []format.RowGroup
-	codec  zstd.Codec
-	page   []byte
-	packed []byte
-	levels []byte
+	w       io.Writer
+	root    string // the name of the schema
+	offset  int64
+	groups  []format.RowGroup
+	indexes []pageIndex // by group and column
+	codec   zstd.Codec
+	page    []byte
+	packed  []byte
+	levels  []byte
+	numbers numberDictionary
+	texts   []int32 // indexes of a page
+	marks   []int32
+	shared  []sharedPages
 }
 
 func newParquetFile(w io.Writer) *parquetFile {
@@ -62,123 +63,27 @@ func (f *parquetFile) position() int64 { return max(f.offset, int64(len(parquetM
 // writeGroup writes one row group.
 func (f *parquetFile) writeGroup(columns []parquetColumn, rows int) error {
 	group := format.RowGroup{NumRows: int64(rows), Ordinal: int16(len(f.groups)), FileOffset: f.position()}
+	f.shared = f.shared[:0]
 	for i := range columns {
-		meta, err := f.writeChunk(&columns[i], rows)
-		if err != nil {
+		chunk := chunkWriter{parquetFile: f, column: &columns[i], rows: rows}
+		if err := chunk.write(); err != nil {
 			return fmt.Errorf("column %s: %w", columns[i].name, err)
 		}
-		group.Columns = append(group.Columns, format.ColumnChunk{FileOffset: meta.DataPageOffset, MetaData: meta})
-		group.TotalByteSize += meta.TotalUncompressedSize
-		group.TotalCompressedSize += meta.TotalCompressedSize
+		f.indexes = append(f.indexes, chunk.index)
+		group.Columns = append(group.Columns, format.ColumnChunk{FileOffset: chunk.meta.DataPageOffset, MetaData: chunk.meta})
+		group.TotalByteSize += chunk.meta.TotalUncompressedSize
+		group.TotalCompressedSize += chunk.meta.TotalCompressedSize
 	}
 	f.groups = append(f.groups, group)
 	return nil
 }
 
-// writeChunk writes the pages of one column.
-func (f *parquetFile) writeChunk(c *parquetColumn, rows int) (format.ColumnMetaData, error) {
-	meta := format.ColumnMetaData{
-		Type:         c.physicalType(),
-		Encoding:     []format.Encoding{format.RLE, format.Plain},
-		PathInSchema: []string{c.name},
-		Codec:        format.Zstd,
-		NumValues:    int64(rows),
-		Statistics:   c.statistics(),
-	}
-	if c.text != nil {
-		meta.Encoding = append(meta.Encoding, format.RLEDictionary)
-		meta.DictionaryPageOffset = f.position()
-		header := format.PageHeader{
-			Type:                 format.DictionaryPage,
-			DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{NumValues: int32(c.words.len()), Encoding: format.Plain}),
-		}
-		if err := f.writePage(&meta, header, c.words.page); err != nil {
-			return meta, err
-		}
-	}
-	meta.DataPageOffset = f.position()
-	values := c.values
-	for from := 0; from < rows; from += parquetPage {
-		to := min(from+parquetPage, rows)
-		var err error
-		if values, err = f.encode(c, from, to, values); err != nil {
-			return meta, err
-		}
-		encoding := format.Plain
-		if c.text != nil {
-			encoding = format.RLEDictionary
-		}
-		header := format.PageHeader{
-			Type: format.DataPage,
-			DataPageHeader: thrift.New(format.DataPageHeader{
-				NumValues:               int32(to - from),
-				Encoding:                encoding,
-				DefinitionLevelEncoding: format.RLE,
-				RepetitionLevelEncoding: format.RLE,
-			}),
-		}
-		if err := f.writePage(&meta, header, f.page); err != nil {
-			return meta, err
-		}
-	}
-	return meta, nil
-}
-
-// encode puts rows from:to of a column into f.page. values are those that no
-// page has yet; it returns what is left of them.
-func (f *parquetFile) encode(c *parquetColumn, from, to int, values []int64) ([]int64, error) {
-	f.page = f.page[:0]
-	if c.text != nil {
-		width := bits.Len(uint(c.words.len() - 1))
-		packed, err := (&rle.Encoding{BitWidth: width}).EncodeInt32(f.levels[:0], c.indexes[from:to])
-		if err != nil {
-			return nil, err
-		}
-		f.levels = packed
-		f.page = append(append(f.page, byte(width)), packed...)
-		return values, nil
-	}
-	count := to - from
-	if c.optional() {
-		levels, err := (&rle.Encoding{BitWidth: 1}).EncodeLevels(f.levels[:0], c.defined[from:to])
-		if err != nil {
-			return nil, err
-		}
-		f.levels = levels
-		f.page = binary.LittleEndian.AppendUint32(f.page, uint32(len(levels)))
-		f.page = append(f.page, levels...)
-		for _, d := range c.defined[from:to] {
-			count -= int(1 - d)
-		}
-	}
-	for _, v := range values[:count] {
-		f.page = c.appendValue(f.page, v)
-	}
-	return values[count:], nil
-}
-
-// writePage compresses a page and writes it behind its header.
-func (f *parquetFile) writePage(meta *format.ColumnMetaData, header format.PageHeader, page []byte) (err error) {
-	if f.packed, err = f.codec.Encode(f.packed[:0], page); err != nil {
-		return err
-	}
-	header.UncompressedPageSize = int32(len(page))
-	header.CompressedPageSize = int32(len(f.packed))
-	header.CRC = int32(crc32.ChecksumIEEE(f.packed))
-	head, err := thrift.Marshal(new(thrift.CompactProtocol), &header)
-	if err != nil {
-		return err
-	}
-	meta.TotalUncompressedSize += int64(len(head) + len(page))
-	meta.TotalCompressedSize += int64(len(head) + len(f.packed))
-	if err := f.write(head); err != nil {
-		return err
-	}
-	return f.write(f.packed)
-}
-
-// close writes the footer. A file without rows is a good file, too.
+// close writes the index of the pages and the footer. A file without rows is a
+// good file, too.
 func (f *parquetFile) close(columns []parquetColumn) error {
+	if err := f.writeIndex(columns); err != nil {
+		return err
+	}
 	meta := format.FileMetaData{
 		Version:   1,
 		CreatedBy: createdBy,
@@ -237,28 +142,6 @@ func (p *parquetColumn) schema() format.SchemaElement {
 		e.Scale, e.Precision = thrift.New(int32(p.scale)), thrift.New(int32(maxDigits))
 	}
 	return e
-}
-
-// statistics are the bounds of the column chunk, by which readers skip it:
-// numbers compare signed, text by bytes.
-func (p *parquetColumn) statistics() format.Statistics {
-	s := format.Statistics{}
-	if p.text != nil {
-		// Every word of the dictionary stands in some row. An empty slice
-		// is a bound, nil is none.
-		least, most := p.words.bounds()
-		s.MinValue = append([]byte{}, least...)
-		s.MaxValue = append([]byte{}, most...)
-		return s
-	}
-	if p.optional() {
-		s.NullCount = int64(len(p.defined) - len(p.values))
-	}
-	if len(p.values) > 0 {
-		s.MinValue = p.appendValue(nil, slices.Min(p.values))
-		s.MaxValue = p.appendValue(nil, slices.Max(p.values))
-	}
-	return s
 }
 
 // appendValue appends a number or date in the PLAIN encoding.

@@ -1,0 +1,125 @@
+package exports
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"unicode/utf8"
+)
+
+// idTexts are the texts of a column in which hardly one comes again but in the
+// next row, as those of the two lines of a change do. Neighbours that are equal
+// stand once.
+type idTexts struct {
+	page   []byte // as in a data page: each text behind its length
+	starts []uint32
+	rows   []int32 // by row, which text it has
+}
+
+func (t *idTexts) len() int { return len(t.starts) }
+
+// text returns a text, valid until the next reset.
+func (t *idTexts) text(n int32) []byte { return sizedText(t.page, t.starts[n]) }
+
+// set makes s the last text.
+func setID[T string | []byte](t *idTexts, s T) error {
+	if n := t.len(); n > 0 && string(t.text(int32(n-1))) == string(s) {
+		return nil
+	}
+	if !plainText(s) && !utf8.ValidString(string(s)) {
+		return errNotUTF8
+	}
+	if len(t.page)+len(s) > maxDictionary {
+		return fmt.Errorf("more than %d bytes of text in %d lines", maxDictionary, parquetGroup)
+	}
+	t.starts = append(t.starts, uint32(len(t.page)))
+	t.page = appendSized(t.page, s)
+	return nil
+}
+
+// repeat gives one more row the last text.
+func (t *idTexts) repeat() { t.rows = append(t.rows, int32(len(t.starts)-1)) }
+
+func (t *idTexts) reset() { t.page, t.starts, t.rows = t.page[:0], t.starts[:0], t.rows[:0] }
+
+// idSample is how many texts show whether texts come again.
+const idSample = 4096
+
+// index looks the texts up in a dictionary, if they come again: it returns the
+// number of each there, or nil when they are better written as they are.
+func (t *idTexts) index(words *dictionary) []int32 {
+	numbers := make([]int32, 0, t.len())
+	for n := range t.starts {
+		if n == idSample && 2*words.len() > n {
+			return nil
+		}
+		s := t.text(int32(n))
+		number, hash, known := find(words, s)
+		if !known {
+			number = add(words, s, hash)
+		}
+		numbers = append(numbers, number)
+	}
+	if 2*words.len() > len(t.rows) {
+		return nil
+	}
+	return numbers
+}
+
+// span returns the bytes of the texts that rows from:to have, neighbours once.
+func (t *idTexts) span(from, to int) []byte {
+	end := len(t.page)
+	if last := int(t.rows[to-1]) + 1; last < t.len() {
+		end = int(t.starts[last])
+	}
+	return t.page[t.starts[t.rows[from]]:end]
+}
+
+// appendPage appends the texts of rows from:to, each as often as it stands there.
+func (t *idTexts) appendPage(dst []byte, from, to int) []byte {
+	if int(t.rows[to-1]-t.rows[from]) == to-from-1 {
+		return append(dst, t.span(from, to)...)
+	}
+	for _, n := range t.rows[from:to] {
+		dst = appendSized(dst, t.text(n))
+	}
+	return dst
+}
+
+// bounds returns the least and the greatest text of rows from:to by bytes.
+func (t *idTexts) bounds(from, to int) (least, most []byte) {
+	least = t.text(t.rows[from])
+	most = least
+	low, high := prefix(least), prefix(most)
+	for n := t.rows[from] + 1; n <= t.rows[to-1]; n++ {
+		s := t.text(n)
+		switch p := prefix(s); {
+		case p < low || p == low && bytes.Compare(s, least) < 0:
+			least, low = s, p
+		case p > high || p == high && bytes.Compare(s, most) > 0:
+			most, high = s, p
+		}
+	}
+	return least, most
+}
+
+// prefix orders texts by their first bytes.
+func prefix(s []byte) uint64 {
+	if len(s) >= 8 {
+		return binary.BigEndian.Uint64(s)
+	}
+	var first [8]byte
+	copy(first[:], s)
+	return binary.BigEndian.Uint64(first[:])
+}
+
+// appendSized appends a text behind its length.
+func appendSized[T string | []byte](dst []byte, s T) []byte {
+	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(s))), s...)
+}
+
+// sizedText returns the text that stands behind its length at start.
+func sizedText(page []byte, start uint32) []byte {
+	size := binary.LittleEndian.Uint32(page[start:])
+	return page[start+4 : start+4+size]
+}
