@@ -76,8 +76,9 @@ func (e Env) MakeWorld(ctx context.Context, plan WorldPlan) (WorldResult, error)
 		return deref(there), err
 	}
 	m := worldMaker{env: e, world: w, result: WorldResult{WorldPlan: plan, Folder: plan.Folder, Partners: w.Partners(), Customers: w.Customers(), Made: true}}
-	// Its months are over, whatever the day is.
-	m.env.Today = month.Last() + 1
+	// Its months are over, whatever the day is. Of the month before nothing but the
+	// CSV is read again.
+	m.env.Today, m.env.Formats = month.Last()+1, CSV
 	if err := m.make(ctx); err != nil {
 		return WorldResult{}, fmt.Errorf("make a world in %s: %w", plan.Folder, err)
 	}

@@ -24,6 +24,9 @@ type BenchPlan struct {
 	To string
 }
 
+// NoFormats writes no lines at all: what is left is reading and billing.
+const NoFormats Formats = 1 << 7
+
 // BenchResult is what billing a world's month took.
 type BenchResult struct {
 	Folder        string `json:"folder"`

@@ -39,8 +39,9 @@ func (w benchWorld) plan(folder string) jobs.WorldPlan {
 
 // benchTo are the flags that say what is written and where.
 type benchTo struct {
-	To         string `placeholder:"FOLDER" help:"Where the invoices are written: a folder, new or empty, which is kept; or nowhere, which keeps them in memory. Default: a temporary folder."`
-	CPUProfile string `name:"cpu-profile" placeholder:"FILE" help:"Write a processor profile, for go tool pprof."`
+	Formats    []string `enum:"csv,parquet,xlsx,all,none" default:"all" placeholder:"FORM" help:"What is written: csv, parquet, xlsx, several of them, all or none. Default: all."`
+	To         string   `placeholder:"FOLDER" help:"Where the invoices are written: a folder, new or empty, which is kept; or nowhere, which keeps them in memory. Default: a temporary folder."`
+	CPUProfile string   `name:"cpu-profile" placeholder:"FILE" help:"Write a processor profile, for go tool pprof."`
 }
 
 // nowhere is the place that is none.
@@ -56,6 +57,26 @@ func (t benchTo) folder(near string) (name string, remove func() error, err erro
 		return name, func() error { return os.RemoveAll(name) }, err
 	}
 	return t.To, func() error { return nil }, nil
+}
+
+// formats is what --formats says.
+func (t benchTo) formats() jobs.Formats {
+	var all jobs.Formats
+	for _, name := range t.Formats {
+		switch name {
+		case "all":
+			return jobs.AllFormats
+		case "csv":
+			all |= jobs.CSV
+		case "parquet":
+			all |= jobs.Parquet
+		case "xlsx":
+			all |= jobs.Workbook
+		default:
+			all |= jobs.NoFormats
+		}
+	}
+	return all
 }
 
 type benchMakeCmd struct {
@@ -104,6 +125,7 @@ func (c benchRunCmd) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return err
 	}
+	env.Formats = c.formats()
 	r, err := env.Bench(ctx, jobs.BenchPlan{Folder: c.Folder, To: to})
 	if err := errors.Join(err, stop()); err != nil {
 		return err
@@ -193,7 +215,8 @@ func (c benchOnceCmd) again(ctx context.Context, a *app, folder string) (r jobs.
 	if err != nil {
 		return r, fmt.Errorf("bench: %w", err)
 	}
-	args := []string{"bench", "run", folder, "--output", "json", "--quiet", "--workers", strconv.Itoa(a.workers(defaultsOfConfig()))}
+	args := []string{"bench", "run", folder, "--output", "json", "--quiet", "--workers", strconv.Itoa(a.workers(defaultsOfConfig())),
+		"--formats", strings.Join(c.Formats, ",")}
 	if c.To != "" {
 		args = append(args, "--to", c.To)
 	}
