@@ -25,26 +25,25 @@ func fastFit(price, rate decimal.Decimal, quantity, subtotal int64, digits int) 
 	if pScale > priceDecimals || p >= 1<<62 || shift >= len(powers) {
 		return fit{}, false
 	}
-	// Twice the price, so that half a last decimal is one.
-	low, high := 2*p, 2*p
+	low, high := p, p
 	if rounded {
-		low, high = 2*p-min(1, 2*p), 2*p+1
+		low, high = p-min(1, p), p+1
 	}
 	want, q := uint64(subtotal), uint64(quantity)
 	if subtotal < 0 {
 		want = uint64(-subtotal)
 	}
-	unitLow, ok1 := product(low, r, 1, 2, shift)
-	unitHigh, ok2 := product(high, r, 1, 2, shift)
-	lineLow, ok3 := product(low, r, q, 2, shift)
-	lineHigh, ok4 := product(high, r, q, 2, shift)
-	firstLow, ok5 := product(low, q, 1, 2, pScale-digits)
-	firstHigh, ok6 := product(high, q, 1, 2, pScale-digits)
+	unitLow, ok1 := product(low, r, 1, shift)
+	unitHigh, ok2 := product(high, r, 1, shift)
+	lineLow, ok3 := product(low, r, q, shift)
+	lineHigh, ok4 := product(high, r, q, shift)
+	firstLow, ok5 := product(low, q, 1, pScale-digits)
+	firstHigh, ok6 := product(high, q, 1, pScale-digits)
 	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 {
 		return fit{}, false
 	}
-	usageLow, ok1 := product(firstLow, r, 1, 1, rScale)
-	usageHigh, ok2 := product(firstHigh, r, 1, 1, rScale)
+	usageLow, ok1 := product(firstLow, r, 1, rScale)
+	usageHigh, ok2 := product(firstHigh, r, 1, rScale)
 	if !ok1 || !ok2 {
 		return fit{}, false
 	}
@@ -56,16 +55,16 @@ func fastFit(price, rate decimal.Decimal, quantity, subtotal int64, digits int) 
 	}, true
 }
 
-// powers of ten that are a uint64, twice.
+// powers of ten that are a uint64.
 var powers = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18}
 
-// product returns a x b x c / (divisor x 10^shift), truncated.
-func product(a, b, c, divisor uint64, shift int) (uint64, bool) {
+// product returns a x b x c / 10^shift, truncated.
+func product(a, b, c uint64, shift int) (uint64, bool) {
 	high, low := bits.Mul64(a, b)
 	carry, low := bits.Mul64(low, c)
 	over, high := bits.Mul64(high, c)
 	high, more := bits.Add64(high, carry, 0)
-	by := divisor * powers[shift]
+	by := powers[shift]
 	if over != 0 || more != 0 || high >= by {
 		return 0, false
 	}

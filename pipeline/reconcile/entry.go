@@ -15,7 +15,8 @@ type entry struct {
 	line  *invoice.Line
 	month pricing.Month
 	here  bool // in the month that is reconciled
-	place int  // among the lines of its side
+	ours  bool
+	place int // among the lines of its side
 	used  bool
 
 	subscription string
@@ -25,6 +26,8 @@ type entry struct {
 	whole        int64           // the quantity, or
 	parts        string          // what it is where it is not whole
 	sign         int8            // of the amount; that of nothing is positive
+	start, end   pricing.Date    // of the charge
+	turned       bool            // the file has the end before the start
 	// rated is set for licences, whose amount follows from a price and days.
 	// Of all else, many lines differ in nothing but product and amount.
 	rated bool
@@ -35,7 +38,10 @@ func newEntry(l *invoice.Line, month, reconciled pricing.Month, quantity decimal
 		line: l, month: month, here: month == reconciled, place: place,
 		subscription: strings.ToLower(l.SubscriptionID), kind: kindOf(l.ChargeType),
 		product:  l.Item.ProductID + "/" + l.Item.SkuID,
-		quantity: quantity.Abs(), sign: 1,
+		quantity: quantity.Abs(), sign: 1, start: l.ChargeStart, end: l.ChargeEnd,
+	}
+	if e.start > e.end && e.end != pricing.NoDate && e.start != pricing.NoDate {
+		e.start, e.end, e.turned = e.end, e.start, true
 	}
 	if e.quantity.IsInteger() && e.quantity.BigInt().IsInt64() {
 		e.whole = e.quantity.IntPart()
@@ -118,6 +124,7 @@ type key struct {
 	start, end, order                                          pricing.Date
 	month                                                      pricing.Month
 	subtotal, tax, total                                       int64
+	turned                                                     bool
 }
 
 // part is something that a key is made of.
@@ -166,10 +173,10 @@ func (e *entry) key(parts part) (k key, ok bool) {
 		k.sign = e.sign
 	}
 	if parts&byStart != 0 {
-		k.start = e.line.ChargeStart
+		k.start = e.start
 	}
 	if parts&byEnd != 0 {
-		k.end = e.line.ChargeEnd
+		k.end = e.end
 	}
 	if parts&byOrder != 0 {
 		k.order = e.line.OrderDate
@@ -178,7 +185,7 @@ func (e *entry) key(parts part) (k key, ok bool) {
 		k.month = e.month
 	}
 	if parts&byAmount != 0 {
-		k.subtotal, k.tax, k.total = e.line.Subtotal, e.line.TaxTotal, e.line.Total
+		k.subtotal, k.tax, k.total, k.turned = e.line.Subtotal, e.line.TaxTotal, e.line.Total, e.turned
 	}
 	return k, true
 }

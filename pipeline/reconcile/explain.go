@@ -260,7 +260,7 @@ func (w *walk) stated() {
 }
 
 func (w *walk) datesDiffer() bool {
-	return w.o.dated() && w.b.dated() && !w.lacks(w.b).Has(FieldChargeDates) && (w.o.start != w.b.start || w.o.end != w.b.end)
+	return w.o.dated() && w.b.dated() && !w.lacks(w.b).Has(FieldChargeDates) && (w.o.start != w.b.start || w.o.end != w.b.end || w.o.turned != w.b.turned)
 }
 
 // subtotals goes through the factors in their order: quantity, unit price,
@@ -282,7 +282,9 @@ func (w *walk) subtotals() error {
 		return err
 	}
 	at := ours
-	at.sign = b.sign // a net has the sign of what is left
+	if len(o.entries)+len(b.entries) > 2 {
+		at.sign = b.sign // a net has the sign of what is left
+	}
 	if len(o.entries) > 1 {
 		at.sign = o.sign
 		if together := at.amount(o.sum.Subtotal); together != o.sum.Subtotal {
@@ -497,6 +499,12 @@ func (w *walk) money(units int64) string {
 }
 
 func (w *walk) quantityText(theirs *big.Rat) string {
+	switch {
+	case w.b.sign < w.o.sign:
+		return fmt.Sprintf("they credit %s, we charge %s", text(theirs), text(w.o.quantity)) + w.refusedBefore(w.o.lead, new(Evidence))
+	case w.b.sign > w.o.sign:
+		return fmt.Sprintf("they charge %s, we credit %s", text(theirs), text(w.o.quantity)) + w.refusedBefore(w.o.lead, new(Evidence))
+	}
 	return fmt.Sprintf("they billed %s, we %s", text(theirs), text(w.o.quantity)) + w.refusedBefore(w.o.lead, new(Evidence))
 }
 
@@ -546,6 +554,9 @@ func (w *walk) daysText(ours factors, theirs solution) string {
 }
 
 func (w *walk) datesText() string {
+	if w.b.turned && !w.o.turned {
+		return fmt.Sprintf("they charge from %s back to %s, we %s to %s", w.b.end, w.b.start, w.o.start, w.o.end)
+	}
 	return fmt.Sprintf("they charge %s to %s, we %s to %s", w.b.start, w.b.end, w.o.start, w.o.end)
 }
 

@@ -58,6 +58,7 @@ type Step string
 const (
 	StepEqual     Step = "equal"     // everything that is billed
 	StepKey       Step = "key"       // charge type, charge dates, quantity
+	StepSign      Step = "sign"      // as key, with the other sign
 	StepSplit     Step = "split"     // one line here, several there
 	StepMerged    Step = "merged"    // several lines here, one there
 	StepNetted    Step = "netted"    // lines of both signs on one side, their net on the other

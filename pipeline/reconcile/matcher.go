@@ -45,6 +45,7 @@ func newMatcher(g *Group) *matcher {
 	for i := range g.Ours {
 		o := &g.Ours[i]
 		m.ours[i] = newEntry(o.Line, o.Month, g.Month, o.Line.BillableQuantity, i)
+		m.ours[i].ours = true
 		m.freeOurs[i] = &m.ours[i]
 	}
 	for i := range g.Theirs {
@@ -62,20 +63,33 @@ const (
 	sameDates = byStart | byEnd
 )
 
+// plan is an order of the steps.
+type plan uint8
+
+const (
+	netsFirst plan = iota // lines that add up to the cent are a net, before anything is a part
+	netsLast
+)
+
 // run matches from the strictest step to the loosest. Splits and nets come
 // before the quantity is doubted, copies before the dates are; a neighbouring
 // month before one line is taken for a quite different one.
-func (m *matcher) run() {
+func (m *matcher) run(p plan) {
 	m.pairs(StepEqual, sameMonth|byKind|byProduct|sameDates|byOrder|byQuantity|byAmount, nil)
 	if m.done() {
 		return
 	}
-	m.sums(byTheAmount, occasion)
+	if p == netsFirst {
+		m.sums(byTheAmount, occasion)
+	}
 	m.pairs(StepKey, sameMonth|byKind|byProduct|sameDates|byQuantity, nil)
 	m.pairs(StepKey, sameMonth|byKind|sameDates|byQuantity, nil)
 	m.sums(byTheQuantity, occasion|byOrder)
 	m.tiles()
 	m.sums(byTheQuantity, occasion)
+	if p == netsLast {
+		m.sums(byTheAmount, occasion)
+	}
 	m.sums(byTheNet, occasion)
 	m.unread(sameEvent)
 	m.pairs(StepDates, sameMonth|byKind|byQuantity, redated)
@@ -85,6 +99,7 @@ func (m *matcher) run() {
 	m.copies()
 	m.sums(m.byTheNearest, occasion)
 	m.pairs(StepQuantity, sameMonth|byKind|sameDates, m.within)
+	m.pairs(StepSign, (sameMonth|byKind|byProduct|sameDates|byQuantity)&^bySign, m.mirrored)
 	m.pairs(StepNeighbour, sameLife|byKind|byQuantity, m.monthShifted)
 	m.copies()
 	m.pairs(StepNeighbour, sameLife|byKind|sameDates, m.monthApart)
@@ -231,8 +246,8 @@ func likeness(o, b *entry) int {
 	}{
 		{o.line.ReferenceID != "" && o.line.ReferenceID == b.line.ReferenceID, 8},
 		{o.product == b.product, 4},
-		{o.line.ChargeStart == b.line.ChargeStart, 4},
-		{o.line.ChargeEnd == b.line.ChargeEnd, 3},
+		{o.start == b.start, 4},
+		{o.end == b.end, 3},
 		{o.line.OrderDate == b.line.OrderDate, 3},
 		{o.quantity.Equal(b.quantity), 3},
 		{o.line.UnitPrice.Equal(b.line.UnitPrice), 2},
@@ -251,7 +266,12 @@ func alike(o, b *entry) bool {
 	if o.rated && b.rated || o.line.Subtotal == b.line.Subtotal {
 		return true
 	}
-	return !o.credit() && !b.credit() && o.line.ChargeStart == b.line.ChargeStart && o.line.ChargeEnd == b.line.ChargeEnd
+	return !o.credit() && !b.credit() && o.start == b.start && o.end == b.end
+}
+
+// mirrored allows lines of the month that are each other's reverse.
+func (m *matcher) mirrored(o, b *entry) bool {
+	return o.sign != b.sign && o.rated && b.rated && o.here && b.here && o.line.Subtotal != 0 && o.line.Subtotal == -b.line.Subtotal
 }
 
 // inTwo allows lines of two currencies.
@@ -384,15 +404,13 @@ func (m *matcher) repeated(all []entry, free []*entry, parts part, may func(*ent
 func (m *matcher) alone(step Step, e, repeats *entry) found {
 	e.used = true
 	f := found{step: step, repeats: repeats}
-	if m.isOurs(e) {
+	if e.ours {
 		f.ours = []*entry{e}
 	} else {
 		f.theirs = []*entry{e}
 	}
 	return f
 }
-
-func (m *matcher) isOurs(e *entry) bool { return e.place < len(m.ours) && e == &m.ours[e.place] }
 
 // rest leaves every other line of the month as a remainder.
 func (m *matcher) rest() {

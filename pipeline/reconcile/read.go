@@ -21,6 +21,7 @@ type bill struct {
 	quantity   *big.Rat
 	sign       int64
 	start, end pricing.Date
+	turned     bool // the file has the end before the start
 	// price is the printed effective unit price: of the lead, or of lines that
 	// share the days out, their sum.
 	price decimal.Decimal
@@ -29,7 +30,7 @@ type bill struct {
 
 func newBill(entries []*entry) bill {
 	b := bill{entries: entries, lead: entries[0], sign: 1}
-	tiled := len(entries) > 1 && entries[0].line.ChargeStart != entries[1].line.ChargeStart
+	tiled := len(entries) > 1 && entries[0].start != entries[1].start
 	for _, e := range entries {
 		b.sum = b.sum.Add(amountOf(e.line))
 		if tiled {
@@ -53,9 +54,9 @@ func newBill(entries []*entry) bill {
 	if !tiled {
 		b.price = b.lead.line.EffectiveUnitPrice.Abs()
 	}
-	b.start, b.end = entries[0].line.ChargeStart, entries[0].line.ChargeEnd
+	b.start, b.end = entries[0].start, entries[0].end
 	for _, e := range entries {
-		b.start, b.end = min(b.start, e.line.ChargeStart), max(b.end, e.line.ChargeEnd)
+		b.start, b.end, b.turned = min(b.start, e.start), max(b.end, e.end), b.turned || e.turned
 	}
 	return b
 }
@@ -63,10 +64,10 @@ func newBill(entries []*entry) bill {
 // effective is what the printed effective unit price stands for. A sum of
 // several prices may be off by as many last decimals.
 func (b *bill) effective() span {
-	if s := printed(b.price); s.exact() || b.start == b.lead.line.ChargeStart && b.end == b.lead.line.ChargeEnd {
+	if s := printed(b.price); s.exact() || b.start == b.lead.start && b.end == b.lead.end {
 		return s
 	}
-	slack := halfUnit(priceDecimals)
+	slack := lastUnit(priceDecimals)
 	return around(b.price.Rat(), slack.Mul(slack, big.NewRat(int64(len(b.entries)), 1)))
 }
 

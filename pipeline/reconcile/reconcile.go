@@ -5,8 +5,11 @@ package reconcile
 // comes from the world, never from a line.
 func Reconcile(world World, g *Group) (Result, error) {
 	m := newMatcher(g)
-	m.run()
+	m.run(netsFirst)
 	x := newExplainer(world, g, m.theirs)
+	if err := m.reconsider(x); err != nil {
+		return Result{}, err
+	}
 	r := Result{Matches: make([]Match, 0, len(m.found))}
 	for _, f := range m.inOrder() {
 		match, err := x.explain(f)

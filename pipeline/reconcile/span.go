@@ -21,13 +21,14 @@ type span struct{ low, high *big.Rat }
 // exactly is a span of one value.
 func exactly(value *big.Rat) span { return span{value, value} }
 
-// printed is what a printed price stands for.
+// printed is what a printed price stands for: it may have been rounded, cut, or
+// rounded twice, so it is less than one last decimal off.
 func printed(price decimal.Decimal) span {
 	exact := price.Abs().Rat()
 	if price.Exponent() > -someDecimals {
 		return exactly(exact)
 	}
-	return around(exact, halfUnit(priceDecimals))
+	return around(exact, lastUnit(priceDecimals))
 }
 
 func around(value, slack *big.Rat) span {
@@ -37,6 +38,9 @@ func around(value, slack *big.Rat) span {
 	}
 	return span{low, new(big.Rat).Add(value, slack)}
 }
+
+// lastUnit is the last of a number of decimals.
+func lastUnit(decimals int) *big.Rat { return new(big.Rat).SetFrac(big.NewInt(1), power(decimals)) }
 
 // halfUnit is half of the last of a number of decimals.
 func halfUnit(decimals int) *big.Rat {

@@ -27,7 +27,8 @@ func byTheAmount(one *entry, parts []*entry) bool {
 
 // byTheQuantity: the quantities of one sign add up.
 func byTheQuantity(one *entry, parts []*entry) bool {
-	return !mixed(parts) && one.signed().Equal(sum(parts))
+	ofKind := func(e *entry) bool { return e.kind == one.kind }
+	return !mixed(parts) && one.signed().Equal(sum(parts)) && !slices.ContainsFunc(parts, func(e *entry) bool { return !ofKind(e) })
 }
 
 // byTheNet: those of both signs do.
@@ -48,7 +49,7 @@ func (m *matcher) byTheNearest(one *entry, parts []*entry) bool {
 		return false
 	}
 	others := m.freeTheirs
-	if m.isOurs(one) {
+	if one.ours {
 		others = m.freeOurs
 	}
 	const same = sameMonth | byKind | byQuantity
@@ -219,20 +220,20 @@ func tiling(one *entry, candidates map[key][]*entry, same part) []*entry {
 		return nil
 	}
 	var parts []*entry
-	next := one.line.ChargeStart
+	next := one.start
 	for {
 		at := slices.IndexFunc(candidates[k], func(e *entry) bool {
-			return !e.used && e.line.ChargeStart == next && e.line.ChargeEnd >= next && e.line.ChargeEnd <= one.line.ChargeEnd
+			return !e.used && e.start == next && e.end <= one.end
 		})
 		if at < 0 {
 			return nil
 		}
 		e := candidates[k][at]
 		parts = append(parts, e)
-		if e.line.ChargeEnd == one.line.ChargeEnd {
+		if e.end == one.end {
 			break
 		}
-		next = e.line.ChargeEnd + 1
+		next = e.end + 1
 	}
 	if len(parts) < 2 {
 		return nil
