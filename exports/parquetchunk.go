@@ -214,10 +214,20 @@ func (c *chunkWriter) writeIDs() error {
 	ids := &c.column.ids
 	for from := 0; from < c.rows; from += parquetPage {
 		to := min(from+parquetPage, c.rows)
-		c.page = ids.appendPage(c.page[:0], from, to)
 		least, most := ids.bounds(from, to)
 		c.index.add(least, most, to-from, 0)
-		if err := c.writeData(to-from, format.Plain); err != nil {
+		size := 0
+		if ids.fit() {
+			c.repeats = ids.repeats(c.repeats[:0], from, to)
+			c.packed, size = c.ids.Append(c.packed[:0], ids.span(from, to), c.repeats)
+		} else {
+			c.page = ids.appendPage(c.page[:0], from, to)
+			if err := c.pack(); err != nil {
+				return err
+			}
+			size = len(c.page)
+		}
+		if err := c.writePacked(dataHeader(to-from, format.Plain), size, c.packed); err != nil {
 			return err
 		}
 	}

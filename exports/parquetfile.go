@@ -9,6 +9,8 @@ import (
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/calends/calends/exports/zstdids"
 )
 
 // createdBy is constant: the version that wrote a file stands in its manifest.
@@ -37,6 +39,8 @@ type parquetFile struct {
 	texts   []int32 // indexes of a page
 	marks   []int32
 	shared  []sharedPages
+	ids     zstdids.Encoder
+	repeats []zstdids.Repeat
 }
 
 func newParquetFile(w io.Writer) *parquetFile {

@@ -5,15 +5,18 @@ import (
 	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/calends/calends/exports/zstdids"
 )
 
 // idTexts are the texts of a column in which hardly one comes again but in the
 // next row, as those of the two lines of a change do. Neighbours that are equal
 // stand once.
 type idTexts struct {
-	page   []byte // as in a data page: each text behind its length
-	starts []uint32
-	rows   []int32 // by row, which text it has
+	page    []byte // as in a data page: each text behind its length
+	starts  []uint32
+	rows    []int32 // by row, which text it has
+	longest int
 }
 
 func (t *idTexts) len() int { return len(t.starts) }
@@ -34,13 +37,16 @@ func setID[T string | []byte](t *idTexts, s T) error {
 	}
 	t.starts = append(t.starts, uint32(len(t.page)))
 	t.page = appendSized(t.page, s)
+	t.longest = max(t.longest, len(s))
 	return nil
 }
 
 // repeat gives one more row the last text.
 func (t *idTexts) repeat() { t.rows = append(t.rows, int32(len(t.starts)-1)) }
 
-func (t *idTexts) reset() { t.page, t.starts, t.rows = t.page[:0], t.starts[:0], t.rows[:0] }
+func (t *idTexts) reset() {
+	*t = idTexts{page: t.page[:0], starts: t.starts[:0], rows: t.rows[:0]}
+}
 
 // idSample is how many texts show whether texts come again.
 const idSample = 4096
@@ -68,18 +74,42 @@ func (t *idTexts) index(words *dictionary) []int32 {
 
 // span returns the bytes of the texts that rows from:to have, neighbours once.
 func (t *idTexts) span(from, to int) []byte {
-	end := len(t.page)
-	if last := int(t.rows[to-1]) + 1; last < t.len() {
-		end = int(t.starts[last])
+	return t.page[t.starts[t.rows[from]]:t.end(t.rows[to-1])]
+}
+
+// fit reports whether the pages can be compressed by what is known of them.
+func (t *idTexts) fit() bool { return zstdids.Fits(t.longest + 4) }
+
+// repeats says, for the page of rows from:to, where in its span a text comes again.
+func (t *idTexts) repeats(dst []zstdids.Repeat, from, to int) []zstdids.Repeat {
+	begin := t.starts[t.rows[from]] // of the literals that no repeat has yet
+	for i := from + 1; i < to; i++ {
+		n := t.rows[i]
+		if n != t.rows[i-1] {
+			continue
+		}
+		times := 1
+		for i+1 < to && t.rows[i+1] == n {
+			times++
+			i++
+		}
+		end := t.end(n)
+		dst = append(dst, zstdids.Repeat{Literals: int(end - begin), Size: int(end - t.starts[n]), Times: times})
+		begin = end
 	}
-	return t.page[t.starts[t.rows[from]]:end]
+	return dst
+}
+
+// end is where a text ends.
+func (t *idTexts) end(n int32) uint32 {
+	if int(n)+1 < t.len() {
+		return t.starts[n+1]
+	}
+	return uint32(len(t.page))
 }
 
 // appendPage appends the texts of rows from:to, each as often as it stands there.
 func (t *idTexts) appendPage(dst []byte, from, to int) []byte {
-	if int(t.rows[to-1]-t.rows[from]) == to-from-1 {
-		return append(dst, t.span(from, to)...)
-	}
 	for _, n := range t.rows[from:to] {
 		dst = appendSized(dst, t.text(n))
 	}
