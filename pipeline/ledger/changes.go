@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 
@@ -62,27 +63,64 @@ type changeRow struct {
 // PutChanges keeps changes as data objects, one a calendar month, each in the
 // order of [change.Compare]: so that a month is read without the others.
 func (l Ledger) PutChanges(ctx context.Context, changes []change.Change) ([]Object, error) {
-	slices.SortFunc(changes, func(a, b change.Change) int {
-		return cmp.Or(cmp.Compare(a.At.Date().Month(), b.At.Date().Month()), change.Compare(&a, &b))
-	})
 	var objects []Object
-	for len(changes) > 0 {
-		month := changes[0].At.Date().Month()
-		var rows []changeRow
-		overrides := false
-		for len(changes) > 0 && changes[0].At.Date().Month() == month {
-			rows = append(rows, newChangeRow(&changes[0]))
-			overrides = overrides || changes[0].Type == change.Overridden
-			changes = changes[1:]
+	for of := inOrder(changes); len(of) > 0; {
+		month := of[0].month
+		n := 1
+		for n < len(of) && of[n].month == month {
+			n++
 		}
-		o, err := write(ctx, l, rows)
+		overrides := slices.ContainsFunc(of[:n], func(p placed) bool { return p.change.Type == change.Overridden })
+		data, err := encodeRows(n, func(i int) changeRow { return newChangeRow(of[i].change) })
+		if err != nil {
+			return nil, fmt.Errorf("changes of %s: %w", month, err)
+		}
+		o, err := l.Data(ctx, "parquet", data, int64(n))
 		if err != nil {
 			return nil, fmt.Errorf("changes of %s: %w", month, err)
 		}
 		o.Month, o.Overrides = month.String(), overrides
 		objects = append(objects, o)
+		of = of[n:]
 	}
 	return objects, nil
+}
+
+// placed is a change with its place among others, in numbers as far as may be:
+// they are compared more often than anything else is done with a change.
+type placed struct {
+	month    pricing.Month
+	customer int32 // its place among the ids' bytes
+	at       pricing.Instant
+	change   *change.Change
+}
+
+// inOrder sorts changes by month, and within one by [change.Compare].
+func inOrder(changes []change.Change) []placed {
+	places := make(map[string]int32)
+	for i := range changes {
+		places[changes[i].CustomerID] = 0
+	}
+	for i, id := range slices.Sorted(maps.Keys(places)) {
+		places[id] = int32(i)
+	}
+	of := make([]placed, len(changes))
+	for i := range changes {
+		c := &changes[i]
+		of[i] = placed{c.At.Date().Month(), places[c.CustomerID], c.At, c}
+	}
+	slices.SortFunc(of, func(a, b placed) int {
+		switch {
+		case a.month != b.month:
+			return cmp.Compare(a.month, b.month)
+		case a.customer != b.customer:
+			return cmp.Compare(a.customer, b.customer)
+		case a.at != b.at:
+			return cmp.Compare(a.at, b.at)
+		}
+		return change.Compare(a.change, b.change)
+	})
+	return of
 }
 
 func newChangeRow(c *change.Change) changeRow {

@@ -160,17 +160,34 @@ func write[Row any](ctx context.Context, l Ledger, rows []Row) (Object, error) {
 
 // encode makes a Parquet file of rows.
 func encode[Row any](rows []Row) ([]byte, error) {
+	return encodeRows(len(rows), func(i int) Row { return rows[i] })
+}
+
+// encodeRows makes a Parquet file of n rows, which it asks for in order.
+func encodeRows[Row any](n int, row func(int) Row) ([]byte, error) {
 	var buffer bytes.Buffer
 	w := parquet.NewGenericWriter[Row](&buffer, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowGroup),
 		parquet.PageBufferSize(pageSize), parquet.CreatedBy("calends", "1", ""))
-	if _, err := w.Write(rows); err != nil {
-		return nil, fmt.Errorf("encode %d rows: %w", len(rows), err)
+	var rows []Row
+	for done := 0; done < n; done += len(rows) {
+		rows = rows[:0]
+		for i := done; i < min(n, done+written); i++ {
+			rows = append(rows, row(i))
+		}
+		if _, err := w.Write(rows); err != nil {
+			return nil, fmt.Errorf("encode %d rows: %w", n, err)
+		}
 	}
 	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("encode %d rows: %w", len(rows), err)
+		return nil, fmt.Errorf("encode %d rows: %w", n, err)
 	}
 	return buffer.Bytes(), nil
 }
+
+// written is how many rows the library is given at a time: a multiple of what it
+// takes between two looks at a page's size, so that pages are the same as if it
+// were given all.
+const written = 256
 
 // rowGroup bounds what a reader must hold at a time.
 const rowGroup = 131_072
