@@ -88,7 +88,8 @@ const heavier = 1 << 24
 
 // pairCost is what a pair weighs and, less than that, how far its lines are apart.
 func (x *explainer) pairCost(m *matcher, o, b *entry) (int64, error) {
-	if !m.within(o, b) || !sameProduct(o, b) {
+	anotherEvent := o.kind != b.kind && (o.start != b.start || o.end != b.end)
+	if !m.within(o, b) || !sameProduct(o, b) || anotherEvent {
 		return math.MaxInt32 * heavier, nil
 	}
 	weight, err := x.weigh(found{step: stepOf(o, b), ours: []*entry{o}, theirs: []*entry{b}})

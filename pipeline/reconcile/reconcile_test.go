@@ -201,6 +201,33 @@ func TestMatches(t *testing.T) {
 			-----
 			S1 new 03-18..04-17 10 x 13.00 = 130.00 cur=USD`, `
 			currency 1|1 currency -120.00 currency 130.00USD`},
+		{"the wrong sign", `
+			S1 addQuantity 03-12..03-31 10 x 12.00 = 120.00 tax=22.80
+			-----
+			S1 addQuantity 03-12..03-31 10 x 12.00 = -120.00 tax=-22.80`, `
+			sign 1|1 quantity -240.00+-45.60`},
+		{"from the last day to the first", `
+			S1 addQuantity 03-12..03-31 10 x 12.00 = 120.00
+			-----
+			S1 addQuantity 03-31..03-12 10 x 12.00 = 120.00 on=03-12`, `
+			key 1|1 days 0.00`},
+		{"a part that could be the net of both", `
+			S1 addQuantity 03-12..03-31 25 x 12.00 = -300.00
+			S1 addQuantity 03-12..03-31 29 x 12.00 = 348.00
+			-----
+			S1 addQuantity 03-12..03-31 12 x 12.00 = -144.00
+			S1 addQuantity 03-12..03-31 13 x 12.00 = -156.00
+			S1 addQuantity 03-12..03-31 4 x 12.00 = 48.00
+			S1 addQuantity 03-12..03-31 25 x 12.00 = 300.00`, `
+			split 1|1,2
+			split 2|3,4`},
+		{"of two that differ alike, the one that is nearest", `
+			S1 addQuantity 03-05..03-31 59 x 31.00/27.00 = 1593.00
+			S1 addQuantity 03-19..03-31 62 x 31.00/13.00 = 806.00
+			-----
+			S1 addQuantity 03-20..03-31 61 x 31.00/12.00 = 732.00`, `
+			remainder 1| missingThere -1593.00
+			occasion 2|1 quantity -13.00 days -61.00`},
 		{"the event ids tell which of two is which", `
 			S1 addQuantity 03-11..03-31 5 x 31.00/21.00 = 105.00 ref=a
 			S1 addQuantity 03-16..03-31 7 x 31.00/16.00 = 112.00 ref=b
