@@ -399,8 +399,8 @@ func (r *reading) file(ctx context.Context, number int, m *intake.Member, sorter
 		return err
 	}
 	defer stream.Close()
-	hash := sha256.New()
-	source := io.TeeReader(stream, hash)
+	hash, end := sha256.New(), new(lastByte)
+	source := io.TeeReader(stream, io.MultiWriter(hash, end))
 	reader, err := intake.NewCharges(source, what)
 	var header *table.Errors
 	if errors.As(err, &header) {
@@ -413,6 +413,7 @@ func (r *reading) file(ctx context.Context, number int, m *intake.Member, sorter
 	reader.KeepUnknown()
 	take := taker{reading: r, file: f, number: number, sorter: sorter, legacy: what.Kind == intake.LegacyCharges,
 		line: invoice.Line{Account: new(invoice.Account), Item: new(invoice.Item)}, fields: fieldsOf(reader)}
+	var last *table.Error // of the last line, as a whole
 	for lines := 0; ; lines++ {
 		if lines%4096 == 0 {
 			if err := ctx.Err(); err != nil {
@@ -426,7 +427,11 @@ func (r *reading) file(ctx context.Context, number int, m *intake.Member, sorter
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("it breaks off: %w; get it again", err)
+			return brokenOff(err)
+		}
+		last = nil
+		if refused != nil && refused.Column == "" {
+			last = refused
 		}
 		if refused == nil {
 			refused, err = take.take()
@@ -444,12 +449,33 @@ func (r *reading) file(ctx context.Context, number int, m *intake.Member, sorter
 			}
 		}
 	}
+	if last != nil && *end != '\n' { // nothing but a cut leaves half a line at the end
+		return brokenOff(fmt.Errorf("its last line, %d, %s", last.Line, last.Rule))
+	}
 	f.Unknown = slices.Clone(reader.Unknown())
 	if _, err := io.Copy(io.Discard, source); err != nil {
 		return err
 	}
 	f.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	return nil
+}
+
+// brokenOff says what to do about a file that is not whole.
+func brokenOff(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("what is packed in it ends too early: %w", err)
+	}
+	return fmt.Errorf("it breaks off: %w; download or copy it again", err)
+}
+
+// lastByte remembers the last byte written to it.
+type lastByte byte
+
+func (l *lastByte) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		*l = lastByte(p[len(p)-1])
+	}
+	return len(p), nil
 }
 
 // count tells how many lines were read.

@@ -241,12 +241,26 @@ func (j *jsonCharges) read(cells [][]byte) (int64, error) {
 	clear(j.given)
 	j.other = j.other[:0]
 	if !j.scan.members(j.member) || !j.scan.done() {
-		return 0, j.lines.refuse(line, "is no JSON object: charges are one object a line")
+		return j.lines.line, j.lines.refuse(line, "is no JSON object"+whereBroken(line)+": charges are one object a line")
 	}
 	if j.refuse != nil {
 		return j.line, j.refuse
 	}
 	return j.line, nil
+}
+
+// whereBroken says at which character of a line JSON is no more, and why.
+func whereBroken(line []byte) string {
+	var object map[string]json.RawMessage
+	err := json.Unmarshal(line, &object)
+	var syntax *json.SyntaxError
+	switch {
+	case !errors.As(err, &syntax):
+		return ""
+	case syntax.Offset >= int64(len(bytes.TrimSpace(line))):
+		return ", it ends too early"
+	}
+	return fmt.Sprintf(" (at character %d: %s)", utf8.RuneCount(line[:syntax.Offset]), syntax)
 }
 
 func (j *jsonCharges) member(key []byte) bool {

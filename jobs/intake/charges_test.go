@@ -175,7 +175,7 @@ func TestChargeRefusals(t *testing.T) {
 	}
 	good := `{"customerId":"c","chargeType":"new","subtotal":"1","totalForCustomer":1E+0,"currency":"EUR","productQualifiers":[],"resellerMpnId":"","tier2MpnId":"7"}`
 	for _, tt := range []struct{ name, line, want string }{
-		{"no JSON", "hello", `line 2: "hello": is no JSON object: charges are one object a line`},
+		{"no JSON", "hello", `line 2: "hello": is no JSON object (at character 1: invalid character 'h' looking for beginning of value): charges are one object a line`},
 		{"an object for a price", strings.Replace(good, `"1"`, `{"a":1}`, 1), `line 2: subtotal "{\"a\":1}": want text or a number`},
 		{"a bad number", strings.Replace(good, `"1"`, `"1.000,00"`, 1), `line 2: Subtotal "1.000,00": ` + table.RuleDecimal},
 		{"no total", strings.Replace(good, `1E+0`, `null`, 1), `line 2: Total "": must not be blank`},

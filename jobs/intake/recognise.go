@@ -205,9 +205,9 @@ func recogniseCSV(head []byte) Recognised {
 	case kind != Unknown:
 		return Recognised{Kind: kind, Format: CSV}
 	case len(names) == 1 && strings.Count(names[0], ";") > 0:
-		return unknown("is separated by semicolons: save it separated by commas")
+		return unknown("is separated by semicolons: save it separated by commas, with decimal points, or take it again as it was downloaded")
 	case len(names) == 1 && strings.Count(names[0], "\t") > 0:
-		return unknown("is separated by tabs: save it separated by commas")
+		return unknown("is separated by tabs: save it separated by commas, or take it again as it was downloaded")
 	case nearest != Unknown:
 		return unknown("has the columns of no known file; for %s it lacks %s", nearest, strings.Join(missing, ", "))
 	}
