@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -164,8 +165,8 @@ func (f *invoiceFiles) control(ctx context.Context, provenance exports.Provenanc
 		legs[c.File] = c.Totals
 	}
 	if f.env.Formats.has(CSV) {
-		var read invoice.Totals
-		if err := f.env.readLines(ctx, f.prefix+f.path(csvName), read.Add); err != nil {
+		read, err := f.env.readTotals(ctx, f.prefix+f.path(csvName))
+		if err != nil {
 			return err
 		}
 		legs[csvName+" read back"] = read
@@ -176,4 +177,17 @@ func (f *invoiceFiles) control(ctx context.Context, provenance exports.Provenanc
 		}
 	}
 	return nil
+}
+
+// readTotals adds up a reconciliation file of the bucket.
+func (e Env) readTotals(ctx context.Context, key string) (totals invoice.Totals, err error) {
+	object, err := e.Bucket.Open(ctx, key)
+	if err != nil {
+		return totals, err
+	}
+	defer func() { err = errors.Join(err, object.Close()) }()
+	if totals, err = exports.ReadCSVTotals(object); err != nil {
+		return totals, fmt.Errorf("read %s: %w", key, err)
+	}
+	return totals, nil
 }
