@@ -25,15 +25,33 @@ import (
 // [change.Compare]; those after the month are read for the overrides in them
 // and otherwise left alone. An error comes from the world, never from a change.
 func Live(world World, sink Sink, customerID string, from []Standing, changes []*change.Change, until pricing.Month) (End, error) {
-	l := &life{
-		world: world, sink: sink, customerID: customerID,
-		subscriptions: make(map[string]*subscription),
-		overrides:     collectOverrides(changes),
-		first:         until.First(),
+	return new(Lives).Live(world, sink, customerID, from, changes, until)
+}
+
+// Lives lives one customer after another, in the room that the last one took. It
+// is for one goroutine.
+type Lives struct {
+	life   life
+	room   []subscription
+	layers []layer
+	locks  map[lockContent]*Lock
+}
+
+// lockContent is equal for locks that say the same, but for a discount that has changed.
+type lockContent struct {
+	source           Source
+	asked, promotion string
+}
+
+// Live lives a customer's history as the function [Live] does. The End is good
+// until the next call.
+func (ls *Lives) Live(world World, sink Sink, customerID string, from []Standing, changes []*change.Change, until pricing.Month) (End, error) {
+	l := &ls.life
+	*l = life{
+		lives: ls, world: world, sink: sink, customerID: customerID, order: l.order[:0],
+		overrides: collectOverrides(changes), first: until.First(),
 	}
-	for _, st := range from {
-		l.add(st.resume())
-	}
+	ls.resume(from)
 	last := until.Last()
 	for _, c := range changes {
 		if c.At.Date() > last {
@@ -52,16 +70,82 @@ func Live(world World, sink Sink, customerID string, from []Standing, changes []
 	return End{l.finish(last), l.seats, l, last}, nil
 }
 
+// resume takes subscriptions up where they stood.
+func (ls *Lives) resume(from []Standing) {
+	layers := 0
+	for i := range from {
+		layers += len(from[i].Layers)
+	}
+	if cap(ls.room) < len(from) {
+		ls.room = make([]subscription, len(from))
+	}
+	if cap(ls.layers) < layers {
+		ls.layers = make([]layer, layers)
+	}
+	room := ls.layers[:layers]
+	for i := range from {
+		s := &ls.room[:len(from)][i]
+		n := len(from[i].Layers)
+		from[i].resume(s, room[:n:n])
+		room = room[n:]
+		ls.life.add(s)
+	}
+}
+
+// shared returns one lock for all that say the same.
+func (ls *Lives) shared(lock Lock) *Lock {
+	if lock.Source.SHA256 == "" {
+		return &lock
+	}
+	key := lockContent{lock.Source, lock.Asked, lock.PromotionID}
+	known, ok := ls.locks[key]
+	switch {
+	case !ok:
+		if ls.locks == nil {
+			ls.locks = make(map[lockContent]*Lock)
+		}
+		ls.locks[key] = &lock
+		return &lock
+	case !known.Discount.Equal(lock.Discount), !known.UnitPrice.Equal(lock.UnitPrice):
+		return &lock
+	}
+	return known
+}
+
 type life struct {
-	world         World
-	sink          Sink
-	customerID    string
-	subscriptions map[string]*subscription
-	order         []*subscription // as they came to be
-	overrides     overrides
+	lives      *Lives
+	world      World
+	sink       Sink
+	customerID string
+	order      []*subscription          // as they came to be
+	index      map[string]*subscription // by id, once there are many
+	overrides  overrides
 	// first is the first day of the month to live to, whose seats are counted.
 	first pricing.Date
 	seats Seats
+}
+
+// fewSubscriptions are found sooner without an index.
+const fewSubscriptions = 16
+
+// find returns the customer's subscription of the id, ended ones too.
+func (l *life) find(id string) (*subscription, bool) {
+	if len(l.order) > fewSubscriptions {
+		if l.index == nil {
+			l.index = make(map[string]*subscription, len(l.order))
+			for _, s := range l.order {
+				l.index[s.id] = s
+			}
+		}
+		s, ok := l.index[id]
+		return s, ok
+	}
+	for _, s := range l.order {
+		if s.id == id {
+			return s, true
+		}
+	}
+	return nil, false
 }
 
 // overrides says which closed windows are lifted, and which changes said so.
@@ -73,10 +157,13 @@ type overrides struct {
 // collectOverrides reads the overrides of the whole history: one that comes
 // months later lifts the window all the same. Of several the first gives the reason.
 func collectOverrides(changes []*change.Change) overrides {
-	o := overrides{make(map[*change.Change]string), make(map[string]bool)}
+	var o overrides
 	for i, by := range changes {
 		if by.Type != change.Overridden || by.Reason == "" {
 			continue
+		}
+		if o.valid == nil {
+			o = overrides{make(map[*change.Change]string), make(map[string]bool)}
 		}
 		for _, c := range changes[:i] {
 			if c.ID != by.EventID || c.Subject != by.Subject {
@@ -149,7 +236,7 @@ func (l *life) take(c *change.Change) error {
 	if !known {
 		step.take, step.whileSuspended = (*event).unknown, true
 	}
-	s, ok := l.subscriptions[c.Subject]
+	s, ok := l.find(c.Subject)
 	if !ok {
 		return refuse(pricing.UnknownSubscription, "customer %s has no subscription %q", l.customerID, c.Subject)
 	}
@@ -288,8 +375,10 @@ func (l *life) finish(last pricing.Date) Count {
 }
 
 func (l *life) add(s *subscription) {
-	l.subscriptions[s.id] = s
 	l.order = append(l.order, s)
+	if l.index != nil {
+		l.index[s.id] = s
+	}
 }
 
 // warn reports something that was billed but deserves a look.
@@ -352,7 +441,7 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 		lock.PromotionID, lock.Discount = l.discount(asked, q)
 	}
 	l.sink.Locked(key, lock)
-	return &lock, nil
+	return l.lives.shared(lock), nil
 }
 
 func (l *life) reportStale(event pricing.Month, q pricing.PriceQuery, price pricing.Price, err error) {

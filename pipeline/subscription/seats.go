@@ -162,7 +162,7 @@ func (e *event) override(*subscription) error {
 // credit gives the customer an amount back. It needs no subscription.
 func (e *event) credit() error {
 	billing := e.payer.Partner.BillingCurrency
-	s, known := e.subscriptions[e.SubscriptionID]
+	s, known := e.find(e.SubscriptionID)
 	if known { // its own lines of the day come first
 		if err := e.advance(s, e.day); err != nil {
 			return err

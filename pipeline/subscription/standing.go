@@ -91,18 +91,17 @@ func settledLayers(layers []layer, next pricing.Instant) []Layer {
 	return settled
 }
 
-// resume takes a subscription up where it stood.
-func (st Standing) resume() *subscription {
-	s := &subscription{
-		id: st.Term.SubscriptionID, term: st.Term, cycle: st.Cycle, start: st.Start, quantity: st.Quantity,
+// resume makes s the subscription that stood so. layers is the room for its layers.
+func (st *Standing) resume(s *subscription, layers []layer) {
+	for i, l := range st.Layers {
+		layers[i] = layer{seats: l.Seats, added: l.Added, moved: l.Closed}
+	}
+	*s = subscription{
+		id: st.Term.SubscriptionID, term: st.Term, cycle: st.Cycle, start: st.Start, quantity: st.Quantity, layers: layers,
 		trialPlan: st.TrialPlan, autoRenew: st.AutoRenew, next: st.Next, promotion: st.Promotion,
 		touched: st.Touched, upgraded: st.Upgraded,
 	}
 	if st.Suspended {
 		s.status = suspended
 	}
-	for _, l := range st.Layers {
-		s.layers = append(s.layers, layer{seats: l.Seats, added: l.Added, moved: l.Closed})
-	}
-	return s
 }

@@ -13,7 +13,7 @@ func (e *event) purchase() error {
 	if e.Subject == "" {
 		return invalid("subject is missing: it names the subscription")
 	}
-	if _, taken := e.subscriptions[e.Subject]; taken {
+	if _, taken := e.find(e.Subject); taken {
 		return invalid("subscription %s was bought before", e.Subject)
 	}
 	if e.Defect != "" {

@@ -93,7 +93,8 @@ func (e *event) upgradeTarget(s *subscription) *subscription {
 	if e.keepsID(s) {
 		return nil
 	}
-	return e.subscriptions[e.ToSubscription]
+	target, _ := e.find(e.ToSubscription)
+	return target
 }
 
 // upgradeAllowed checks the terms by name and the offer matrix.
