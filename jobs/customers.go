@@ -9,6 +9,7 @@ import (
 	"github.com/calends/calends/pipeline/change"
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
 )
 
@@ -160,14 +161,21 @@ func reachesBack(s *ledger.Standing, recent []*change.Change, closed pricing.Mon
 		return true
 	}
 	seen := func(id string) bool { return s != nil && id != "" && s.Seen.Has(id) }
+	ended := func(id string) bool { return seen(id) && !stands(s, id) }
+	after := closed.Last()
 	for _, c := range recent {
 		switch {
-		case c.At.Date().Month() <= closed, c.Type == change.Overridden, c.Type == change.BillingPlanChanged,
-			seen(c.ID), seen(c.Subject), seen(c.ToSubscription), seen(c.SubscriptionID):
+		case c.At.Date() <= after, c.Type == change.Overridden, c.Type == change.BillingPlanChanged,
+			seen(c.ID), ended(c.Subject), ended(c.ToSubscription), ended(c.SubscriptionID):
 			return true
 		}
 	}
 	return false
+}
+
+// stands reports whether a subscription has not ended, whatever else has left the same mark.
+func stands(s *ledger.Standing, id string) bool {
+	return slices.ContainsFunc(s.Subscriptions, func(one subscription.Standing) bool { return one.Term.SubscriptionID == id })
 }
 
 // standing is what the close of a month keeps of a customer; nil when there is

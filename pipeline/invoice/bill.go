@@ -3,6 +3,7 @@ package invoice
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -120,8 +121,9 @@ type Biller struct {
 	month       pricing.Month
 	first, last pricing.Date // of the month
 
+	lives    subscription.Lives
 	shared   *Shared
-	items    map[itemKey]int32
+	items    [][]sharedItem // by lock
 	locks    map[*subscription.Lock]int32
 	rates    map[rateKey]int32
 	notes    map[Note]int32
@@ -130,28 +132,40 @@ type Biller struct {
 	// What follows is of the customer at hand.
 	customer string
 	outcome  Outcome
-	lines    Block // of the billed month
-	desired  Block // what the history wants for closed months
-	accounts []monthAccount
-	term     *subscription.Term // the last one that had a line, and its item
-	item     int32
+	desired  Block        // what the history wants for closed months
+	tails    []tail       // of the billed month
+	accounts []account    // by month
+	failed   error        // what a charge could not return
+	order    []orderedRow // for sorting
+	rows     []Row
 }
 
-// monthAccount is who pays for the customer in a month.
-type monthAccount struct {
+// account is who pays for the customer in a month.
+type account struct {
 	month pricing.Month
 	payer *subscription.Payer
 	code  pricing.Code
 	index int32 // of the account; -1 before it has a line
+	block *Block
+	// The rate of the currency that was asked for last.
+	currency string
+	rate     int32
 }
 
-type itemKey struct {
-	lock         *subscription.Lock
+// tail is where a customer's lines begin in a block.
+type tail struct {
+	block *Block
+	from  int
+}
+
+// sharedItem is the item of terms of one lock.
+type sharedItem struct {
 	sku          pricing.SKU
 	availability string
 	addOn, trial bool
 	term         pricing.Term
 	plan         pricing.Plan
+	index        int32
 }
 
 type rateKey struct {
@@ -165,85 +179,119 @@ func NewBiller(world World, books Books, month pricing.Month) *Biller {
 	shared := new(Shared)
 	return &Biller{
 		world: world, books: books, month: month, first: month.First(), last: month.Last(),
-		shared: shared, items: make(map[itemKey]int32), locks: make(map[*subscription.Lock]int32), rates: make(map[rateKey]int32),
-		notes: make(map[Note]int32), partners: make(map[string]*Block),
-		lines: Block{Shared: shared}, desired: Block{Shared: shared},
+		shared: shared, locks: make(map[*subscription.Lock]int32), rates: make(map[rateKey]int32),
+		notes: make(map[Note]int32), partners: make(map[string]*Block), desired: Block{Shared: shared},
 	}
 }
 
 // Partners returns the ids of those that have lines, in order.
 func (b *Biller) Partners() []string { return slices.Sorted(maps.Keys(b.partners)) }
 
-// Block returns a partner's lines so far, in the order of the customers.
+// Block returns a partner's lines so far, in the order of the customers; nil for none.
 func (b *Biller) Block(partnerID string) *Block { return b.partners[partnerID] }
 
-// Bill computes one customer's lines and exceptions, as the function [Bill] does.
+// Bill computes one customer's lines and exceptions, as the function [Bill]
+// does. What the outcome says of the end is good until the next call.
 func (b *Biller) Bill(c Customer) (Outcome, error) {
-	b.customer, b.outcome, b.accounts, b.term = c.ID, Outcome{}, b.accounts[:0], nil
-	b.lines.clear()
+	b.customer, b.outcome, b.accounts, b.tails = c.ID, Outcome{}, b.accounts[:0], b.tails[:0]
 	b.desired.clear()
 	for _, lost := range c.Conflicts {
 		b.exceptions(b.conflict(lost))
 	}
-	end, err := subscription.Live(remembering{b.world, c.Locks}, b, c.ID, c.Standing, c.Changes, b.month)
-	if err != nil {
+	end, err := b.lives.Live(customerWorld{b.world, b, c.Locks}, b, c.ID, c.Standing, c.Changes, b.month)
+	if err = cmp.Or(b.failed, err); err != nil {
 		return Outcome{}, err
 	}
 	for _, e := range c.Elsewhere {
-		b.passThrough(e)
+		if err := b.passThrough(e); err != nil {
+			return Outcome{}, err
+		}
 	}
 	b.outcome.End, b.outcome.Count = end, end.Count
 	b.outcome.Count.Ended += c.Ended
-	if b.books.FirstOpen(b.month) {
+	if b.books.FirstOpen(b.month) && len(c.Issued)+len(b.desired.Rows) > 0 {
 		for _, l := range corrections(c.Issued, slices.Collect(b.desired.Lines())) {
-			b.lines.Add(l)
-		}
-	}
-	err = b.file()
-	return b.outcome, err
-}
-
-// file puts the customer's lines in order behind those of its partners.
-func (b *Biller) file() error {
-	order := make([]int32, len(b.lines.Rows))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(x, y int32) int {
-		left, right := &b.lines.Rows[x], &b.lines.Rows[y]
-		return cmp.Or(bytes.Compare(b.lines.Text(left.Subscription), b.lines.Text(right.Subscription)),
-			cmp.Compare(left.OrderDate, right.OrderDate), cmp.Compare(x, y))
-	})
-	var block *Block
-	account := int32(-1)
-	for _, i := range order {
-		if r := &b.lines.Rows[i]; r.Account != account {
-			account = r.Account
-			var err error
-			if block, err = b.blockOf(b.shared.Accounts[account].PartnerID); err != nil {
-				return err
+			if err := b.add(l); err != nil {
+				return Outcome{}, err
 			}
 		}
-		if l := b.lines.other(i); l != nil && l.Currency != block.Currency {
-			b.mismatch(l, block.Currency)
-			continue
-		}
-		block.append(&b.lines, int(i))
 	}
+	for _, t := range b.tails {
+		b.sort(t)
+	}
+	return b.outcome, nil
+}
+
+// blockOf returns a partner's block, to which the customer's lines are added.
+func (b *Biller) blockOf(partnerID string) (*Block, error) {
+	block, ok := b.partners[partnerID]
+	if !ok {
+		partner, known := b.world.Partner(partnerID, b.month)
+		if !known {
+			return nil, fmt.Errorf("partner %s has lines in %s but was never taken in", partnerID, b.month)
+		}
+		block = &Block{Shared: b.shared, Currency: partner.BillingCurrency}
+		b.partners[partnerID] = block
+	}
+	for _, t := range b.tails {
+		if t.block == block {
+			return block, nil
+		}
+	}
+	b.tails = append(b.tails, tail{block, len(block.Rows)})
+	return block, nil
+}
+
+// add takes a line of the billed month in full.
+func (b *Biller) add(l *Line) error {
+	block, err := b.blockOf(l.Account.PartnerID)
+	if err != nil {
+		return err
+	}
+	if l.Currency != block.Currency {
+		b.mismatch(l, block.Currency)
+		return nil
+	}
+	block.Add(l)
 	return nil
 }
 
-func (b *Biller) blockOf(partnerID string) (*Block, error) {
-	if block, ok := b.partners[partnerID]; ok {
-		return block, nil
+// orderedRow is what rows are sorted by; most are told apart by the first bytes
+// of the subscription's id.
+type orderedRow struct {
+	prefix uint64
+	date   pricing.Date
+	row    int32
+}
+
+// sort puts the customer's rows in the order of the file: those of one
+// subscription and day stay as they came.
+func (b *Biller) sort(t tail) {
+	rows := t.block.Rows[t.from:]
+	b.order = b.order[:0]
+	sorted := true
+	compare := func(x, y orderedRow) int {
+		if x.prefix != y.prefix {
+			return cmp.Compare(x.prefix, y.prefix)
+		}
+		return cmp.Or(bytes.Compare(t.block.Text(rows[x.row].Subscription), t.block.Text(rows[y.row].Subscription)),
+			cmp.Compare(x.date, y.date), cmp.Compare(x.row, y.row))
 	}
-	partner, ok := b.world.Partner(partnerID, b.month)
-	if !ok {
-		return nil, fmt.Errorf("partner %s has lines in %s but was never taken in", partnerID, b.month)
+	for i := range rows {
+		var prefix [8]byte
+		copy(prefix[:], t.block.Text(rows[i].Subscription))
+		o := orderedRow{binary.BigEndian.Uint64(prefix[:]), rows[i].OrderDate, int32(i)}
+		sorted = sorted && (i == 0 || compare(b.order[i-1], o) < 0)
+		b.order = append(b.order, o)
 	}
-	block := &Block{Shared: b.shared, Currency: partner.BillingCurrency}
-	b.partners[partnerID] = block
-	return block, nil
+	if sorted {
+		return
+	}
+	slices.SortFunc(b.order, compare)
+	b.rows = append(b.rows[:0], rows...)
+	for i, o := range b.order {
+		rows[i] = b.rows[o.row]
+	}
 }
 
 // mismatch refuses a line of another currency than the invoice's: a correction
@@ -256,15 +304,26 @@ func (b *Biller) mismatch(l *Line, currency string) {
 		Message: fmt.Sprintf("%s of %s is not billed: it is in %s, the invoice in %s", l.ChargeType, l.OrderDate, l.Currency, currency)})
 }
 
-// remembering is a world that knows what closed months used for one customer.
-type remembering struct {
+// customerWorld is the world of one customer: it knows who pays for it, and what
+// closed months used.
+type customerWorld struct {
 	World
-	locks map[subscription.LockKey]subscription.Lock
+	biller *Biller
+	locks  map[subscription.LockKey]subscription.Lock
+}
+
+// Payer returns who pays for the customer.
+func (w customerWorld) Payer(customerID string, month pricing.Month) (*subscription.Payer, pricing.Code) {
+	if customerID != w.biller.customer {
+		return w.World.Payer(customerID, month)
+	}
+	a := w.biller.account(month)
+	return a.payer, a.code
 }
 
 // Lock returns what a closed month used for the lookup.
-func (r remembering) Lock(key subscription.LockKey) (subscription.Lock, bool) {
-	lock, ok := r.locks[key]
+func (w customerWorld) Lock(key subscription.LockKey) (subscription.Lock, bool) {
+	lock, ok := w.locks[key]
 	return lock, ok
 }
 
@@ -276,14 +335,26 @@ func (b *Biller) wanted(m pricing.Month) bool {
 
 // Charge makes a line of a charge, with the facts of its month.
 func (b *Biller) Charge(c subscription.Charge) {
-	month, block := b.month, &b.lines
+	month := b.month
 	if c.OrderDate < b.first || c.OrderDate > b.last {
-		month, block = c.OrderDate.Month(), &b.desired
+		month = c.OrderDate.Month()
 		if !b.wanted(month) {
 			return
 		}
 	}
-	if b.row(block, c, month) {
+	account := b.account(month)
+	block := &b.desired
+	if month == b.month && account.code == "" {
+		if account.block == nil {
+			var err error
+			if account.block, err = b.blockOf(account.payer.Partner.ID); err != nil {
+				b.failed = err
+				return
+			}
+		}
+		block = account.block
+	}
+	if b.row(block, c, account) {
 		return
 	}
 	line, failed := b.line(c, month)
@@ -454,20 +525,20 @@ var creditItem = &Item{UnitType: unitType}
 // unitType is what a licence is counted in.
 const unitType = "Licenses"
 
-// account returns who pays in a month.
-func (b *Biller) account(month pricing.Month) *monthAccount {
+// account returns who pays in a month. It is good until the next month is asked for.
+func (b *Biller) account(month pricing.Month) *account {
 	for i := range b.accounts {
 		if b.accounts[i].month == month {
 			return &b.accounts[i]
 		}
 	}
 	payer, code := b.world.Payer(b.customer, month)
-	b.accounts = append(b.accounts, monthAccount{month, payer, code, -1})
+	b.accounts = append(b.accounts, account{month: month, payer: payer, code: code, index: -1})
 	return &b.accounts[len(b.accounts)-1]
 }
 
 // accountOf returns what the customer's lines of a month share.
-func (b *Biller) accountOf(a *monthAccount) *Account {
+func (b *Biller) accountOf(a *account) *Account {
 	if a.index < 0 {
 		a.index = b.shared.account(&Account{
 			PartnerID: a.payer.Partner.ID, MpnID: a.payer.Partner.MpnID, CustomerID: a.payer.Customer.ID,
@@ -550,9 +621,9 @@ func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
 
 // passThrough takes a charge that was rated elsewhere as it came, for the
 // partner that it names, in that partner's currency only.
-func (b *Biller) passThrough(e Elsewhere) {
+func (b *Biller) passThrough(e Elsewhere) error {
 	if !b.wanted(e.Month) {
-		return
+		return nil
 	}
 	refuse := func(code pricing.Code, reason string) {
 		b.outcome.LookBack = b.outcome.LookBack || missing(code)
@@ -568,9 +639,9 @@ func (b *Biller) passThrough(e Elsewhere) {
 		refuse(pricing.CurrencyMismatch, "it is in "+e.Line.Currency+", the invoice in "+partner.BillingCurrency)
 	default:
 		if e.Month == b.month {
-			b.lines.Add(e.Line)
-		} else {
-			b.desired.Add(e.Line)
+			return b.add(e.Line)
 		}
+		b.desired.Add(e.Line)
 	}
+	return nil
 }

@@ -101,17 +101,6 @@ type Note struct {
 // Text returns a text of the block. It is good as long as the block is.
 func (b *Block) Text(t Text) []byte { return b.Texts[t.At : t.At+t.Len : t.At+t.Len] }
 
-// append takes a row of another block that shares with this one.
-func (b *Block) append(from *Block, i int) {
-	r := from.Rows[i]
-	for _, t := range [...]*Text{&r.Subscription, &r.Order, &r.Reference, &r.Event} {
-		at := uint32(len(b.Texts))
-		b.Texts = append(b.Texts, from.Text(*t)...)
-		t.At = at
-	}
-	b.Rows = append(b.Rows, r)
-}
-
 // clear forgets the lines and keeps the room that they took.
 func (b *Block) clear() { b.Rows, b.Texts = b.Rows[:0], b.Texts[:0] }
 

@@ -14,8 +14,7 @@ import (
 // row appends a charge's line to a block, in whole numbers. It returns false for
 // what [Biller.line] has to make: a credit, a number that is too long, or a
 // refusal, which says why. The two give the same line.
-func (b *Biller) row(block *Block, c subscription.Charge, month pricing.Month) bool {
-	account := b.account(month)
+func (b *Biller) row(block *Block, c subscription.Charge, account *account) bool {
 	kind, known := chargeType(c.Type)
 	if account.code != "" || c.Term == nil || !known {
 		return false
@@ -25,7 +24,7 @@ func (b *Biller) row(block *Block, c subscription.Charge, month pricing.Month) b
 	if !ok {
 		return false
 	}
-	rateAt, ok := b.rate(lock.Currency, payer, month)
+	rateAt, ok := b.rate(lock.Currency, account)
 	if !ok {
 		return false
 	}
@@ -34,7 +33,7 @@ func (b *Biller) row(block *Block, c subscription.Charge, month pricing.Month) b
 		Other: -1, Rate: rateAt, Note: -1, Type: kind, Credit: c.Credit, MonthEnd: c.Term.Span.MonthEnd,
 		PerUnit:   payer.Policies.Rounding.PerUnit(isSeatPair(c.Type)),
 		OrderDate: c.OrderDate, ChargeStart: c.Start, ChargeEnd: c.Cycle.Last,
-		TermStart: c.Term.Span.Start, TermEnd: c.Term.Span.End, RateDate: month.First(),
+		TermStart: c.Term.Span.Start, TermEnd: c.Term.Span.End, RateDate: b.firstOf(account.month),
 		CycleFirst: c.Cycle.First, CycleLast: c.Cycle.Last, CycleDays: int32(c.Cycle.Days), CycleMonths: int32(c.Cycle.Months),
 		TermMonths: int32(c.Term.Span.Months()), BillingDays: int32(c.Cycle.From(c.Start)), Quantity: c.Quantity,
 	}
@@ -54,7 +53,8 @@ func (b *Biller) row(block *Block, c subscription.Charge, month pricing.Month) b
 	if account.index < 0 {
 		b.accountOf(account)
 	}
-	r.Account, r.Lock, r.Item = account.index, b.lockAt(lock), b.itemAt(c.Term)
+	r.Account, r.Lock = account.index, b.lockAt(lock)
+	r.Item = b.itemAt(c.Term, r.Lock)
 	if c.Note != "" {
 		r.Note = b.noteAt(Note{PriceAdjustment: jsonList(c.Note)})
 	}
@@ -82,21 +82,34 @@ func isSeatPair(kind string) bool {
 }
 
 // rate returns the place of the rate and the tax of a month; false without a rate.
-func (b *Biller) rate(currency string, payer *subscription.Payer, month pricing.Month) (int32, bool) {
-	key := rateKey{currency, payer.Partner.ID, month}
-	if i, ok := b.rates[key]; ok {
-		return i, true
+func (b *Biller) rate(currency string, a *account) (int32, bool) {
+	if a.currency == currency {
+		return a.rate, true
 	}
-	exchange := decimal.NewFromInt(1)
-	if currency != payer.Partner.BillingCurrency {
-		var ok bool
-		if exchange, ok = b.world.Rate(currency, payer.Partner.BillingCurrency, month); !ok {
-			return 0, false
+	partner := &a.payer.Partner
+	key := rateKey{currency, partner.ID, a.month}
+	i, ok := b.rates[key]
+	if !ok {
+		exchange := decimal.NewFromInt(1)
+		if currency != partner.BillingCurrency {
+			if exchange, ok = b.world.Rate(currency, partner.BillingCurrency, a.month); !ok {
+				return 0, false
+			}
 		}
+		i = int32(len(b.shared.Rates))
+		b.shared.Rates = append(b.shared.Rates, Rate{currency, partner.BillingCurrency, exchange, partner.TaxRate})
+		b.rates[key] = i
 	}
-	b.shared.Rates = append(b.shared.Rates, Rate{currency, payer.Partner.BillingCurrency, exchange, payer.Partner.TaxRate})
-	b.rates[key] = int32(len(b.shared.Rates) - 1)
-	return b.rates[key], true
+	a.currency, a.rate = currency, i
+	return i, true
+}
+
+// firstOf is the month's first day.
+func (b *Biller) firstOf(month pricing.Month) pricing.Date {
+	if month == b.month {
+		return b.first
+	}
+	return month.First()
 }
 
 func (b *Biller) lockAt(lock *subscription.Lock) int32 {
@@ -119,19 +132,21 @@ func (b *Biller) noteAt(n Note) int32 {
 	return i
 }
 
-func (b *Biller) itemAt(t *subscription.Term) int32 {
-	if t == b.term {
-		return b.item
+// itemAt returns the place of what the lines of a term share.
+func (b *Biller) itemAt(t *subscription.Term, lock int32) int32 {
+	for int(lock) >= len(b.items) {
+		b.items = append(b.items, nil)
 	}
-	key := itemKey{t.Lock, t.SKU, t.AvailabilityID, t.AddOn, t.Span.Trial, t.Span.Term, t.Plan}
-	i, ok := b.items[key]
-	if !ok {
-		i = int32(len(b.shared.Items))
-		b.shared.Items = append(b.shared.Items, itemOf(t))
-		b.items[key] = i
+	for i := range b.items[lock] {
+		s := &b.items[lock][i]
+		if s.sku == t.SKU && s.availability == t.AvailabilityID && s.addOn == t.AddOn && s.trial == t.Span.Trial && s.term == t.Span.Term && s.plan == t.Plan {
+			return s.index
+		}
 	}
-	b.term, b.item = t, i
-	return i
+	at := int32(len(b.shared.Items))
+	b.shared.Items = append(b.shared.Items, itemOf(t))
+	b.items[lock] = append(b.items[lock], sharedItem{t.SKU, t.AvailabilityID, t.AddOn, t.Span.Trial, t.Span.Term, t.Plan, at})
+	return at
 }
 
 // reference keeps the charge's [referenceID].

@@ -69,7 +69,7 @@ func FuzzRowAgainstLine(f *testing.F) {
 		}
 		b := NewBiller(w, Books{}, month)
 		block := Block{Shared: b.shared}
-		fast := b.row(&block, c, month)
+		fast := b.row(&block, c, b.account(month))
 		want, refused := b.line(c, month)
 		switch {
 		case !fast && len(block.Rows) > 0:
@@ -114,7 +114,7 @@ func TestOrdinaryChargesHaveRows(t *testing.T) {
 		cycle := pricing.Cycle{First: month.First(), Last: month.Last(), Days: 31, Months: 1}
 		row := b.row(&block, subscription.Charge{Type: subscription.CycleCharge, Quantity: test.quantity, OrderDate: cycle.First, Start: cycle.First, Cycle: cycle,
 			Term: &subscription.Term{SubscriptionID: "S", Span: pricing.TermSpan{Term: pricing.P1Y}, Plan: pricing.Monthly,
-				Lock: &subscription.Lock{UnitPrice: decimal.RequireFromString(test.price), Currency: "USD", Discount: decimal.RequireFromString(test.discount)}}}, month)
+				Lock: &subscription.Lock{UnitPrice: decimal.RequireFromString(test.price), Currency: "USD", Discount: decimal.RequireFromString(test.discount)}}}, b.account(month))
 		if row != test.row {
 			t.Errorf("%d at %s less %s: a row %t, want %t", test.quantity, test.price, test.discount, row, test.row)
 		}
