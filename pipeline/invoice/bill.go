@@ -185,7 +185,14 @@ func NewBiller(world World, books Books, month pricing.Month) *Biller {
 }
 
 // Partners returns the ids of those that have lines, in order.
-func (b *Biller) Partners() []string { return slices.Sorted(maps.Keys(b.partners)) }
+func (b *Biller) Partners() (ids []string) {
+	for _, id := range slices.Sorted(maps.Keys(b.partners)) {
+		if len(b.partners[id].Rows) > 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
 
 // Block returns a partner's lines so far, in the order of the customers; nil for none.
 func (b *Biller) Block(partnerID string) *Block { return b.partners[partnerID] }
