@@ -20,8 +20,10 @@ SEEDS   ?= 1000-1100
 SAMPLES ?= $(CURDIR)/bin/samples
 LINES   ?= 1000000
 ROUNDS  ?= 3
+SUBSCRIPTIONS ?= 1000000
+WORLD   ?= $(CURDIR)/bin/world-$(SUBSCRIPTIONS)
 
-.PHONY: help bench-reconcile store-server build demo test twin faults kill second-readers race fmt fmt-check vet lint fuzz cover ci
+.PHONY: help bench bench-rival bench-reconcile store-server build demo test twin faults kill second-readers race fmt fmt-check vet lint fuzz cover ci
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +55,14 @@ second-readers: ## Hold samples of every export against DuckDB and LibreOffice (
 	go run ./cmd/calends demo --quiet $(SAMPLES)/demo > /dev/null
 	cd testdata/secondreader && CGO_ENABLED=1 go run . $(SAMPLES)
 	go test ./exports -count=1 -v -run InLibreOffice
+
+bench: build ## Bill an invented month and say how long it took (SUBSCRIPTIONS=1000000); the world is kept in WORLD=bin/world-1000000
+	bin/calends bench make $(WORLD) --subscriptions $(SUBSCRIPTIONS)
+	bin/calends bench run $(WORLD)
+
+bench-rival: build ## The same for a simple month, beside DuckDB (SUBSCRIPTIONS=1000000, ROUNDS=3; the first time builds DuckDB)
+	bin/calends bench make $(WORLD)-simple --simple --subscriptions $(SUBSCRIPTIONS)
+	cd testdata/rivals/month && CGO_ENABLED=1 go run . $(CURDIR)/bin/calends $(WORLD)-simple $(ROUNDS)
 
 bench-reconcile: build ## Compare a million lines with a million, beside DuckDB (LINES=1000000, ROUNDS=3)
 	rm -rf $(SAMPLES)/reconcile && mkdir -p $(SAMPLES)/reconcile

@@ -105,23 +105,15 @@ func readJSON(name string, into any) error {
 	return nil
 }
 
-// shape is how the query is put to DuckDB.
+// shape is how the query is put to DuckDB: which of its steps are kept as
+// temporary tables, TABLE or VIEW.
 type shape struct {
-	Base      string // TABLE or VIEW: one row a subscription
-	Lines     string // TABLE or VIEW: the lines
-	Reference string // uuid5 as calends has it, or md5, which costs less
+	Standing string // one row a subscription
+	Lines    string
 }
 
 // The fastest of those that were tried; see the README.
-var best = shape{Base: "TABLE", Lines: "TABLE", Reference: "md5"}
-
-// The reference id of a cycle: a UUIDv5 as calends makes it, or a digest of the same
-// length, which is less work.
-var references = map[string]string{
-	"uuid5": `(SELECT x[1:8] || '-' || x[9:12] || '-5' || x[14:16] || '-' || translate(x[17], '0123456789abcdef', '89ab89ab89ab89ab') || x[18:20] || '-' || x[21:32]
-		FROM (SELECT sha1('\x8F\x5B\x0F\x53\x0F\x3C\x5B\x44\x9F\x0E\x6A\x1D\x1C\x9C\x3F\x10'::BLOB || encode(subscriptionId || '|' || nextStart || '|' || next)) AS x))`,
-	"md5": `md5_number(subscriptionId || '|' || nextStart || '|' || next)::UUID::VARCHAR`,
-}
+var best = shape{Standing: "VIEW", Lines: "TABLE"}
 
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
@@ -149,12 +141,8 @@ func (w *world) script(s shape) (string, error) {
 	if len(w.state) == 0 || len(w.change) == 0 || len(sheets) == 0 || len(w.facts) != 3 {
 		return "", fmt.Errorf("world %s lacks state, changes, price sheets or facts", w.folder)
 	}
-	reference, ok := references[s.Reference]
-	if !ok {
-		return "", fmt.Errorf("reference %q: want uuid5 or md5", s.Reference)
-	}
 	day := func(t time.Time) string { return "DATE " + quoted(t.Format("2006-01-02")) }
-	return strings.NewReplacer("TEMP BASE", "TEMP "+s.Base, "TEMP LINES", "TEMP "+s.Lines, "REFERENCE", reference,
+	return strings.NewReplacer("TEMP STANDING", "TEMP "+s.Standing, "TEMP LINES", "TEMP "+s.Lines,
 		"RATES", quoted(w.facts["fx"]), "PARTNERS", quoted(w.facts["partners"]), "CUSTOMERS", quoted(w.facts["customers"]),
 		"PRICES", list(sheets), "MARKETS", strings.Join(markets, ", "), "CHANGES", list(w.change), "STATE", list(w.state),
 		"MONTHNUMBER", fmt.Sprint(first.Year()*12+int(first.Month())-1), "LASTDAY", day(first.AddDate(0, 1, -1)), "FIRSTDAY", day(first)).Replace(query), nil
@@ -166,6 +154,8 @@ type job struct {
 	CSV, Parquet bool
 	Threads      int
 	Shape        shape
+	// Read is a file of changes, to be taken in instead.
+	Read string
 }
 
 // total is one partner's.
@@ -179,7 +169,7 @@ type total struct {
 type done struct {
 	Totals     []total
 	PeakMemory int64
-	Stages     map[string]float64
+	Stages     map[string]float64 // seconds
 }
 
 // run does the job in this process.

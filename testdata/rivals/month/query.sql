@@ -8,6 +8,9 @@ CREATE MACRO priceNumber(x) AS (sign(x) * ((abs(x) + 5000) // 10000))::DECIMAL(1
 CREATE MACRO amountText(x, minor) AS
   CASE minor WHEN 100 THEN (x::DECIMAL(15,0) * 0.01::DECIMAL(3,2))::VARCHAR WHEN 1 THEN x::VARCHAR ELSE (x::DECIMAL(15,0) * 0.001::DECIMAL(3,3))::VARCHAR END;
 CREATE MACRO amountNumber(x, minor) AS (x * (1000 // minor))::DECIMAL(15,0) * 0.001::DECIMAL(3,3);
+-- The name space is that of the reference ids.
+CREATE MACRO uuidOf(x) AS x[1:8] || '-' || x[9:12] || '-5' || x[14:16] || '-' || translate(x[17], '0123456789abcdef', '89ab89ab89ab89ab') || x[18:20] || '-' || x[21:32];
+CREATE MACRO uuid5(name) AS uuidOf(sha1('\x8F\x5B\x0F\x53\x0F\x3C\x5B\x44\x9F\x0E\x6A\x1D\x1C\x9C\x3F\x10'::BLOB || encode(name)));
 
 CREATE TEMP TABLE usd AS
   SELECT currency, (usdPerUnit::DECIMAL(18,6) * 1000000)::HUGEINT AS micros FROM read_parquet(RATES) WHERE month = MONTHNUMBER
@@ -51,7 +54,7 @@ CREATE TEMP TABLE bought AS
 
 -- One row a subscription that has a line: the cycle that it is in, the one that begins
 -- in the month, and its change.
-CREATE TEMP BASE standing AS
+CREATE TEMP STANDING standing AS
   WITH state AS (
     SELECT customerId, subscriptionId, orderId, availabilityId, productId, skuId, term, plan, quantity, autoRenew, market,
            (unitPrice::DECIMAL(18,2) * 100)::BIGINT AS cents, currency, productTitle, skuTitle, publisher, cycleDays,
@@ -83,7 +86,7 @@ CREATE TEMP LINES line AS
     SELECT *, 1::BIGINT AS sign, CASE WHEN renewed THEN 'renew' ELSE 'cycleCharge' END AS chargeType, next AS orderDate, nextLast AS chargeEnd,
            (nextLast - next + 1)::BIGINT AS billed, (nextLast - next + 1)::BIGINT AS days, CASE WHEN day < next THEN toQuantity ELSE quantity END AS seats,
            nextCents AS price, nextCurrency AS pricing, nextProduct AS product, nextSku AS sku, nextStart AS subscriptionStart, nextEnd AS subscriptionEnd,
-           REFERENCE AS reference
+           uuid5(subscriptionId || '|' || nextStart || '|' || next) AS reference
     FROM standing WHERE charged
     UNION ALL
     SELECT * EXCLUDE (sign), k.sign, CASE WHEN toQuantity > quantity THEN 'addQuantity' ELSE 'removeQuantity' END, day, CASE WHEN late THEN nextLast ELSE cycleLast END,
