@@ -340,6 +340,30 @@ func manyBlocks(n int, currency string) (blocks []*invoice.Block) {
 	return blocks
 }
 
+// Once an encoder has seen accounts and items of a size, rows cost no memory.
+func TestRowsAllocateNothing(t *testing.T) {
+	b := manyBlocks(parquetGroup, "EUR")[0]
+	p, err := NewParquet(io.Discard, "EUR")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, e := range map[string]blockEncoder{"csv": NewCSV(io.Discard), "parquet": p} {
+		encode := func(rows int) {
+			for rows > 0 {
+				n := min(rows, len(b.Rows))
+				if err := e.EncodeBlock(b, 0, n); err != nil {
+					t.Fatal(err)
+				}
+				rows -= n
+			}
+		}
+		encode(parquetGroup) // the first row group
+		if n := testing.AllocsPerRun(10, func() { encode(2_000) }); n != 0 {
+			t.Errorf("%s: %v allocations in 2,000 rows", name, n)
+		}
+	}
+}
+
 func benchmarkBlocks(b *testing.B, open func() (blockEncoder, error)) {
 	blocks := manyBlocks(2*parquetGroup, "EUR")
 	lines := 0

@@ -1,6 +1,8 @@
 package exports
 
 import (
+	"slices"
+
 	"github.com/shopspring/decimal"
 
 	"github.com/calends/calends/pipeline/invoice"
@@ -114,6 +116,11 @@ func Columns() []string {
 		names[i] = columns[i].name
 	}
 	return names
+}
+
+// columnNamed returns the place of a column.
+func columnNamed(name string) int {
+	return slices.IndexFunc(columns[:], func(c column) bool { return c.name == name })
 }
 
 func account(name string, field func(*invoice.Account) *string) column {

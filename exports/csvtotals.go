@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
-	"slices"
 
 	"github.com/calends/calends/pipeline/invoice"
 )
@@ -40,12 +39,10 @@ type csvSum struct {
 	digits   int
 }
 
-// Where the amounts stand: one behind the other, then their currency.
+// The amounts stand one behind the other, then their currency.
 var (
-	columnSubtotal = slices.IndexFunc(columns[:], func(c column) bool { return c.name == "Subtotal" })
-	columnTaxTotal = columnSubtotal + 1
-	columnTotal    = columnSubtotal + 2
-	columnCurrency = columnSubtotal + 3
+	columnSubtotal = columnNamed("Subtotal")
+	columnCurrency = columnNamed("Currency")
 )
 
 // add adds a row up the plain way, which knows what is wrong with it.

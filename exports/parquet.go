@@ -17,8 +17,8 @@ const parquetGroup = 131_072
 // Amounts are DECIMAL(18, the currency's digits), prices and quantities
 // DECIMAL(18,6), the exchange rate DECIMAL(18,9), all on int64 and rounded half
 // to even where the CSV has more digits; dates are DATE, null for none;
-// everything else is a string with a dictionary, blank for none. A number of
-// more than 18 digits is an error. All lines are in one currency.
+// everything else is a string, blank for none. A number of more than 18 digits
+// is an error. All lines are in one currency.
 //
 // One row group of lines is held in memory, column by column. As in [CSV],
 // neither Account nor Item may change between lines that share it, and a
@@ -26,6 +26,7 @@ const parquetGroup = 131_072
 type Parquet struct {
 	file     *parquetFile
 	columns  [len(columns)]parquetColumn
+	of       [3][]*parquetColumn // by owner
 	currency string
 	rows     int // in the open row group
 	totals   invoice.Totals
@@ -82,8 +83,10 @@ func NewParquet(w io.Writer, currency string) (*Parquet, error) {
 	p := &Parquet{file: newParquetFile(w), currency: currency}
 	p.accounts.numbers, p.items.numbers = map[*invoice.Account]int32{}, map[*invoice.Item]int32{}
 	for i := range columns {
+		of := columns[i].owner
 		p.columns[i] = newParquetColumn(&columns[i], digits)
-		switch columns[i].owner {
+		p.of[of] = append(p.of[of], &p.columns[i])
+		switch of {
 		case ofAccount:
 			p.columns[i].sharedBy = &p.accounts.rows
 		case ofItem:
@@ -162,8 +165,8 @@ func (p *Parquet) append(l *invoice.Line) error {
 	if err := p.find(ofLine, l); err != nil {
 		return err
 	}
-	for i := range p.columns {
-		p.columns[i].repeat()
+	for _, c := range p.of[ofLine] {
+		c.repeat()
 	}
 	p.addShared()
 	p.rate.known = false
@@ -201,11 +204,9 @@ func (p *Parquet) addShared() {
 
 // find sets the current value of the columns of one owner.
 func (p *Parquet) find(of owner, l *invoice.Line) error {
-	for i := range p.columns {
-		if c := &p.columns[i]; c.owner == of {
-			if err := c.set(l); err != nil {
-				return fmt.Errorf("column %s: %w", c.name, err)
-			}
+	for _, c := range p.of[of] {
+		if err := c.set(l); err != nil {
+			return fmt.Errorf("column %s: %w", c.name, err)
 		}
 	}
 	return nil
@@ -305,8 +306,6 @@ func (p *parquetColumn) repeat() {
 	switch {
 	case p.id:
 		p.ids.repeat()
-		return
-	case p.sharedBy != nil:
 		return
 	case p.text != nil:
 		p.indexes = append(p.indexes, p.index)

@@ -34,11 +34,6 @@ func (p *Parquet) EncodeBlock(b *invoice.Block, from, to int) error {
 	return p.err
 }
 
-// columnNamed returns the place of a column.
-func columnNamed(name string) int {
-	return slices.IndexFunc(columns[:], func(c column) bool { return c.name == name })
-}
-
 var (
 	columnInvoiceNumber    = columnNamed("InvoiceNumber")
 	columnOrderID          = columnNamed("OrderId")
@@ -102,6 +97,7 @@ func (p *Parquet) appendRows(b *invoice.Block, rows []invoice.Row) int {
 	if len(rows) == 0 || rows[0].Other >= 0 || !p.prepareRate(&b.Rates[rows[0].Rate]) {
 		return 0
 	}
+	p.makeRoom(len(rows))
 	n := 0
 	for n < len(rows) && rows[n].Rate == rows[0].Rate && p.appendShared(b, &rows[n]) {
 		n++
@@ -186,22 +182,56 @@ func (p *Parquet) appendShared(b *invoice.Block, r *invoice.Row) bool {
 	return true
 }
 
+// makeRoom makes room for n more rows. Twice as much as there was is allocated
+// at once: by itself a long slice grows by a quarter only.
+func (p *Parquet) makeRoom(n int) {
+	p.accounts.rows, p.items.rows = room(p.accounts.rows, n), room(p.items.rows, n)
+	for i := range p.columns {
+		switch c := &p.columns[i]; {
+		case c.sharedBy != nil:
+		case c.id:
+			c.ids.rows, c.ids.starts = room(c.ids.rows, n), room(c.ids.starts, n)
+		case c.text != nil:
+			c.indexes = room(c.indexes, n)
+		default:
+			c.values = room(c.values, n)
+			if c.optional() {
+				c.defined = room(c.defined, n)
+			}
+		}
+	}
+}
+
+// room returns the slice with room for n more.
+func room[T any](s []T, n int) []T {
+	if cap(s)-len(s) >= n {
+		return s
+	}
+	return slices.Grow(s, len(s)+n)
+}
+
 // appendRows appends a value of each row.
 func (p *parquetColumn) appendRows(rows []invoice.Row, value func(*invoice.Row) int64) {
+	values := p.values
 	if p.date == nil {
 		for i := range rows {
-			p.values = append(p.values, value(&rows[i]))
+			values = append(values, value(&rows[i]))
 		}
+		p.values = values
 		return
 	}
+	all := len(p.defined)
+	p.defined = p.defined[:all+len(rows)]
+	defined := p.defined[all:]
 	for i := range rows {
-		v, defined := value(&rows[i]), byte(0)
+		v := value(&rows[i])
+		defined[i] = 0
 		if v != int64(pricing.NoDate) {
-			p.values = append(p.values, v)
-			defined = 1
+			values = append(values, v)
+			defined[i] = 1
 		}
-		p.defined = append(p.defined, defined)
 	}
+	p.values = values
 }
 
 // repeatTimes appends the current value as n more rows.

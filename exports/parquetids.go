@@ -24,7 +24,7 @@ func (t *idTexts) len() int { return len(t.starts) }
 // text returns a text, valid until the next reset.
 func (t *idTexts) text(n int32) []byte { return sizedText(t.page, t.starts[n]) }
 
-// set makes s the last text.
+// setID makes s the last text.
 func setID[T string | []byte](t *idTexts, s T) error {
 	if n := t.len(); n > 0 && string(t.text(int32(n-1))) == string(s) {
 		return nil
@@ -36,7 +36,7 @@ func setID[T string | []byte](t *idTexts, s T) error {
 		return fmt.Errorf("more than %d bytes of text in %d lines", maxDictionary, parquetGroup)
 	}
 	t.starts = append(t.starts, uint32(len(t.page)))
-	t.page = appendSized(t.page, s)
+	t.page = appendSized(room(t.page, 4+len(s)), s)
 	t.longest = max(t.longest, len(s))
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -17,7 +19,7 @@ func TestWriteSamples(t *testing.T) {
 		t.Skip("no -samples DIR")
 	}
 	odd := company()
-	for _, s := range nasty {
+	for _, s := range append(slices.Clone(nasty), strings.Repeat("Lang é", 50)) {
 		l := *odd[4]
 		account := *l.Account
 		account.CustomerName, l.Account, l.PriceAdjustment = s, &account, s
@@ -30,6 +32,9 @@ func TestWriteSamples(t *testing.T) {
 		lines := many(s.lines, s.currency)
 		if name == "eur" {
 			lines = append(lines, odd...)
+			for _, b := range manyBlocks(40_000, s.currency) {
+				lines = slices.AppendSeq(lines, b.Lines())
+			}
 		}
 		folder := filepath.Join(*samples, name)
 		if err := os.MkdirAll(folder, 0o755); err != nil {
