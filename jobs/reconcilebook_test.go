@@ -214,6 +214,27 @@ func TestComparisonBookOfOnePartner(t *testing.T) {
 	}
 }
 
+// What came in after a draft was made is no part of it, nor of its comparison.
+func TestComparisonBookOfAnOlderDraft(t *testing.T) {
+	t.Parallel()
+	env := storyEnv(t)
+	later := files(t, map[string][]byte{"partners.csv": []byte("PartnerId,PartnerName,Country,BillingCurrency,MpnId,TaxRate\n" +
+		demoEuropean + ",Voorbeeldstad Cloud B.V.,NL,EUR,6100001,0.5\n")})
+	if _, err := env.Ingest(t.Context(), IngestPlan{Paths: later}); err != nil {
+		t.Fatal(err)
+	}
+	result := reconciled(t, env, ReconcilePlan{Month: testMonth(t, "2024-04"), Formats: ReconcileFormats(),
+		Files: files(t, map[string][]byte{"recon.csv": newerCSV(billedRows(t, env, "2024-04", demoEuropean))})})
+	if len(result.Unproven) > 0 || result.Open > 0 {
+		t.Errorf("%d open, unproven %v", result.Open, result.Unproven)
+	}
+	for _, s := range records(t, comparisonBook(t, env, result, demoEuropean), "Sources") {
+		if s["Kind"] == "partners" && s["Records"] == "1" {
+			t.Errorf("the later file is a source: %v", s)
+		}
+	}
+}
+
 // A month that does not come out again is compared all the same. Its workbook says
 // what it lacks and where that is; once it comes out, the next run writes the whole.
 func TestComparisonBookWithoutProofs(t *testing.T) {

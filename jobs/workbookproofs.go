@@ -23,7 +23,8 @@ import (
 // monthProofs are how the lines of a published month came about, which none of its
 // files says. The month is computed again, once, from what its revision knew; what a
 // workbook shows of each line is put aside by partner, in the order of the
-// invoice's lines. Close removes it.
+// invoice's lines. Nothing else is kept of a line: blocks would hold on to the items
+// and locks that they name, and grow with the month. Close removes it.
 type monthProofs struct {
 	partners map[string]*partnerProofs
 	sorter   *spill.Sorter
@@ -91,6 +92,7 @@ func (p *monthProofs) compute(ctx context.Context, e Env, at snapshot, known led
 		return err
 	}
 	m.env.Progress = func(_ string, done, total int64) { e.progress("prove "+known.Month.String(), done, total) }
+	m.env.Shard = portionSize // nothing is kept of a shard: small ones take less memory
 	wanted, err := p.customers(ctx, e, known)
 	if err != nil {
 		return err
@@ -163,8 +165,7 @@ func (p *proving) concerns(customerID string, wanted map[string]bool) bool {
 // take takes the lines of a shard; customers come in the order of the files.
 func (p *proving) take(s *billedShard) error {
 	for id, one := range p.partners {
-		seats := s.seats[id]
-		one.seats.Add(seats)
+		one.seats.Add(s.seats[id])
 		block := s.lines.Block(id)
 		if block == nil || block.Currency != one.invoice.Currency {
 			continue
