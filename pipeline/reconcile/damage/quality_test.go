@@ -271,6 +271,24 @@ func BenchmarkQuality(b *testing.B) {
 	}
 }
 
+// BenchmarkOtherWorlds counts what is missed in worlds that nothing was tried on:
+// one to three licence lines to one that is damaged, some with event ids as ours.
+func BenchmarkOtherWorlds(b *testing.B) {
+	for b.Loop() {
+		damages, missed, unknown := 0, 0, 0
+		for seed := int64(31); seed <= 46; seed++ {
+			w := newWorld(seed)
+			o := damage.Options{OneIn: 1 + int(seed%3), Together: 4, KeepReferences: seed%5 == 0}
+			out := play(b, w, 1000, seed%2 == 0, planted(w, seed, o))
+			scores, misses := damage.Judge(out.matches, out.planted)
+			damages, missed, unknown = damages+len(out.planted), missed+len(misses), unknown+scores[0].Named
+		}
+		b.ReportMetric(float64(damages), "damages")
+		b.ReportMetric(float64(missed), "misses")
+		b.ReportMetric(float64(unknown), "unknown")
+	}
+}
+
 func renumber(m *reconcile.Match, by int) {
 	m.Ours, m.Theirs = slices.Clone(m.Ours), slices.Clone(m.Theirs)
 	for i := range m.Ours {
