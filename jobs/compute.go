@@ -165,9 +165,11 @@ func (m *merged) add(s *billedShard) error {
 	if err := m.addLate(s.late); err != nil {
 		return err
 	}
-	for _, id := range s.lines.Partners() {
-		if err := m.addLines(id, s.lines.Block(id)); err != nil {
-			return err
+	for _, id := range slices.Sorted(maps.Keys(s.lines)) {
+		for _, block := range s.lines[id] {
+			if err := m.addLines(id, block); err != nil {
+				return err
+			}
 		}
 	}
 	for _, one := range s.stale {

@@ -17,7 +17,7 @@ const defaultShard = 32_768
 
 // billedShard is what a shard's customers come to.
 type billedShard struct {
-	lines      *invoice.Biller
+	lines      map[string][]*invoice.Block // by partner
 	exceptions []invoice.Exception
 	late       []invoice.Exception // of closed months
 	stale      []subscription.StaleSheet
@@ -49,8 +49,10 @@ func (e Env) billShards(parent context.Context, r *ready, source iter.Seq2[custo
 	var wait sync.WaitGroup
 	for range workers {
 		wait.Go(func() {
+			biller := invoice.NewBiller(r.catalog, r.books, r.month)
+			biller.KeepLocks = r.closing
 			for j := range work {
-				s, err := r.bill(ctx, j.customers)
+				s, err := r.bill(ctx, biller, j.customers)
 				j.result <- result{s, err}
 			}
 		})
@@ -133,19 +135,20 @@ func shards(source iter.Seq2[customer, error], least int, yield func(customers [
 }
 
 // bill bills one shard.
-func (r *ready) bill(ctx context.Context, customers []customer) (*billedShard, error) {
-	s := &billedShard{lines: invoice.NewBiller(r.catalog, r.books, r.month), seats: make(map[string]invoice.Seats)}
+func (r *ready) bill(ctx context.Context, biller *invoice.Biller, customers []customer) (*billedShard, error) {
+	s := &billedShard{seats: make(map[string]invoice.Seats)}
 	for i := range customers {
 		c := &customers[i]
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		outcome, err := s.lines.Bill(c.Customer)
+		outcome, err := biller.Bill(c.Customer)
 		if err != nil {
 			return nil, err
 		}
 		s.add(r, c, outcome)
 	}
+	s.lines = biller.Take()
 	return s, nil
 }
 

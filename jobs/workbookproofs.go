@@ -166,17 +166,18 @@ func (p *proving) concerns(customerID string, wanted map[string]bool) bool {
 func (p *proving) take(s *billedShard) error {
 	for id, one := range p.partners {
 		one.seats.Add(s.seats[id])
-		block := s.lines.Block(id)
-		if block == nil || block.Currency != one.invoice.Currency {
-			continue
-		}
-		for l := range block.Lines() {
-			l.InvoiceNumber = one.invoice.Number
-			one.sold.add(l)
-			p.lines = append(p.lines, l)
-			if len(p.lines) == portionSize {
-				if err := p.flush(); err != nil {
-					return err
+		for _, block := range s.lines[id] {
+			if block.Currency != one.invoice.Currency {
+				continue
+			}
+			for l := range block.Lines() {
+				l.InvoiceNumber = one.invoice.Number
+				one.sold.add(l)
+				p.lines = append(p.lines, l)
+				if len(p.lines) == portionSize {
+					if err := p.flush(); err != nil {
+						return err
+					}
 				}
 			}
 		}

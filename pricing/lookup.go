@@ -23,11 +23,11 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 		return Price{}, &PriceError{Code: code, Stale: stale, Governs: sheet.Month, Reason: what + " " + fmt.Sprintf(format, args...) + where}
 	}
 
-	var valid []Row
-	tiered := 0
+	var few [8]*Row
+	valid, tiered := few[:0], 0
 	rows := sheet.rows[rowKey{q.SKU, q.Term, q.Plan, q.Segment}]
-	for _, r := range rows {
-		switch {
+	for i := range rows {
+		switch r := &rows[i]; {
 		case q.At < r.Start || r.End < q.At:
 		case r.Tiered:
 			tiered++
@@ -60,11 +60,11 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 				r.Start, valid[first].UnitPrice, valid[first].Line, r.UnitPrice, r.Line)
 		}
 	}
-	return Price{Row: valid[first], Sheet: sheet, Stale: stale}, nil
+	return Price{Row: *valid[first], Sheet: sheet, Stale: stale}, nil
 }
 
 // preferredCurrency picks the billing currency, else USD, else the only one.
-func preferredCurrency(rows []Row, billing string) (currency string, ok bool) {
+func preferredCurrency(rows []*Row, billing string) (currency string, ok bool) {
 	only, several, usd := rows[0].Currency, false, false
 	for _, r := range rows {
 		if r.Currency == billing {

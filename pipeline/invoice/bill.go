@@ -106,9 +106,13 @@ type CustomerLock struct {
 // closed ones. An error comes from the world, never from a change.
 func Bill(world World, books Books, month pricing.Month, c Customer) (Outcome, error) {
 	b := NewBiller(world, books, month)
+	b.KeepLocks = true
 	outcome, err := b.Bill(c)
-	for _, p := range b.Partners() {
-		outcome.Lines = slices.AppendSeq(outcome.Lines, b.Block(p).Lines())
+	lines := b.Take()
+	for _, partner := range slices.Sorted(maps.Keys(lines)) {
+		for _, block := range lines[partner] {
+			outcome.Lines = slices.AppendSeq(outcome.Lines, block.Lines())
+		}
 	}
 	return outcome, err
 }
@@ -116,21 +120,26 @@ func Bill(world World, books Books, month pricing.Month, c Customer) (Outcome, e
 // Biller bills one customer after another and keeps their lines by partner. It
 // is for one goroutine.
 type Biller struct {
+	// KeepLocks has outcomes say which locks were looked up, as a close wants it.
+	KeepLocks bool
+
 	world       World
 	books       Books
 	month       pricing.Month
 	first, last pricing.Date // of the month
 
-	lives    subscription.Lives
+	lives subscription.Lives
+	locks map[*subscription.Lock]*sharedLock
+
+	// What follows is of the blocks at hand.
 	shared   *Shared
-	items    [][]sharedItem // by lock
-	locks    map[*subscription.Lock]int32
 	rates    map[rateKey]int32
 	notes    map[Note]int32
-	partners map[string]*Block
+	partners map[string][]*Block // the last is added to
 
 	// What follows is of the customer at hand.
 	customer string
+	expected int // about how many lines
 	outcome  Outcome
 	desired  Block        // what the history wants for closed months
 	tails    []tail       // of the billed month
@@ -158,14 +167,24 @@ type tail struct {
 	from  int
 }
 
-// sharedItem is the item of terms of one lock.
+// sharedLock is a lock and its place in the blocks that it was last used in.
+type sharedLock struct {
+	of    *Shared
+	index int32
+	items []sharedItem
+}
+
+// sharedItem is the item of terms of one lock, and its place likewise.
 type sharedItem struct {
 	sku          pricing.SKU
 	availability string
 	addOn, trial bool
 	term         pricing.Term
 	plan         pricing.Plan
-	index        int32
+
+	item  *Item
+	of    *Shared
+	index int32
 }
 
 type rateKey struct {
@@ -176,31 +195,33 @@ type rateKey struct {
 
 // NewBiller returns a Biller of customers' lines of the month.
 func NewBiller(world World, books Books, month pricing.Month) *Biller {
-	shared := new(Shared)
-	return &Biller{
-		world: world, books: books, month: month, first: month.First(), last: month.Last(),
-		shared: shared, locks: make(map[*subscription.Lock]int32), rates: make(map[rateKey]int32),
-		notes: make(map[Note]int32), partners: make(map[string]*Block), desired: Block{Shared: shared},
-	}
+	b := &Biller{world: world, books: books, month: month, first: month.First(), last: month.Last(),
+		locks: make(map[*subscription.Lock]*sharedLock)}
+	b.Take()
+	return b
 }
 
-// Partners returns the ids of those that have lines, in order.
-func (b *Biller) Partners() (ids []string) {
-	for _, id := range slices.Sorted(maps.Keys(b.partners)) {
-		if len(b.partners[id].Rows) > 0 {
-			ids = append(ids, id)
+// Take returns the lines so far, by partner and in the order of the customers,
+// and begins anew.
+func (b *Biller) Take() map[string][]*Block {
+	lines := make(map[string][]*Block)
+	for id, blocks := range b.partners {
+		blocks = slices.DeleteFunc(blocks, func(one *Block) bool { return len(one.Rows) == 0 })
+		if len(blocks) > 0 {
+			lines[id] = blocks
 		}
 	}
-	return ids
+	b.shared = new(Shared)
+	b.rates, b.notes, b.partners = make(map[rateKey]int32), make(map[Note]int32), make(map[string][]*Block)
+	b.desired = Block{Shared: b.shared}
+	return lines
 }
-
-// Block returns a partner's lines so far, in the order of the customers; nil for none.
-func (b *Biller) Block(partnerID string) *Block { return b.partners[partnerID] }
 
 // Bill computes one customer's lines and exceptions, as the function [Bill]
 // does. What the outcome says of the end is good until the next call.
 func (b *Biller) Bill(c Customer) (Outcome, error) {
 	b.customer, b.outcome, b.accounts, b.tails = c.ID, Outcome{}, b.accounts[:0], b.tails[:0]
+	b.expected = len(c.Standing) + 2*len(c.Changes)
 	b.desired.clear()
 	for _, lost := range c.Conflicts {
 		b.exceptions(b.conflict(lost))
@@ -229,24 +250,43 @@ func (b *Biller) Bill(c Customer) (Outcome, error) {
 	return b.outcome, nil
 }
 
-// blockOf returns a partner's block, to which the customer's lines are added.
+// Blocks of a partner have room for twice as many lines as the one before, so that
+// few lines take little room and many are not copied.
+const (
+	leastRoom = 32
+	mostRoom  = 4096
+)
+
+// blockOf returns a partner's block, to which the customer's lines are added:
+// those of one customer stand in one.
 func (b *Biller) blockOf(partnerID string) (*Block, error) {
-	block, ok := b.partners[partnerID]
-	if !ok {
+	blocks := b.partners[partnerID]
+	for _, t := range b.tails {
+		if n := len(blocks); n > 0 && t.block == blocks[n-1] {
+			return t.block, nil
+		}
+	}
+	if len(blocks) == 0 {
 		partner, known := b.world.Partner(partnerID, b.month)
 		if !known {
 			return nil, fmt.Errorf("partner %s has lines in %s but was never taken in", partnerID, b.month)
 		}
-		block = &Block{Shared: b.shared, Currency: partner.BillingCurrency}
-		b.partners[partnerID] = block
+		blocks = append(blocks, b.newBlock(partner.BillingCurrency, leastRoom))
+		b.partners[partnerID] = blocks
 	}
-	for _, t := range b.tails {
-		if t.block == block {
-			return block, nil
-		}
+	block := blocks[len(blocks)-1]
+	if room := cap(block.Rows); len(block.Rows) > 0 && len(block.Rows)+b.expected > room {
+		block = b.newBlock(block.Currency, min(2*room, mostRoom))
+		b.partners[partnerID] = append(blocks, block)
 	}
 	b.tails = append(b.tails, tail{block, len(block.Rows)})
 	return block, nil
+}
+
+// newBlock makes room for some lines, with what their texts take: four ids.
+func (b *Biller) newBlock(currency string, room int) *Block {
+	room = max(room, b.expected)
+	return &Block{Shared: b.shared, Currency: currency, Rows: make([]Row, 0, room), Texts: make([]byte, 0, 120*room)}
 }
 
 // add takes a line of the billed month in full.
@@ -439,6 +479,9 @@ func (b *Biller) StaleSheet(event pricing.Month, stale subscription.StaleSheet) 
 
 // Locked keeps a lock for the close.
 func (b *Biller) Locked(key subscription.LockKey, lock subscription.Lock) {
+	if !b.KeepLocks {
+		return
+	}
 	b.outcome.Locks = append(b.outcome.Locks, CustomerLock{b.customer, key, lock})
 }
 

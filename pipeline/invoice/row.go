@@ -53,8 +53,8 @@ func (b *Biller) row(block *Block, c subscription.Charge, account *account) bool
 	if account.index < 0 {
 		b.accountOf(account)
 	}
-	r.Account, r.Lock = account.index, b.lockAt(lock)
-	r.Item = b.itemAt(c.Term, r.Lock)
+	r.Account = account.index
+	r.Lock, r.Item = b.lockAt(c.Term)
 	if c.Note != "" {
 		r.Note = b.noteAt(Note{PriceAdjustment: jsonList(c.Note)})
 	}
@@ -112,14 +112,37 @@ func (b *Biller) firstOf(month pricing.Month) pricing.Date {
 	return month.First()
 }
 
-func (b *Biller) lockAt(lock *subscription.Lock) int32 {
-	i, ok := b.locks[lock]
+// lockAt returns the places of a term's lock and of what its lines share.
+func (b *Biller) lockAt(t *subscription.Term) (lock, item int32) {
+	k, ok := b.locks[t.Lock]
 	if !ok {
-		i = int32(len(b.shared.Locks))
-		b.shared.Locks = append(b.shared.Locks, lock)
-		b.locks[lock] = i
+		k = new(sharedLock)
+		b.locks[t.Lock] = k
 	}
-	return i
+	if k.of != b.shared {
+		k.of, k.index = b.shared, int32(len(b.shared.Locks))
+		b.shared.Locks = append(b.shared.Locks, t.Lock)
+	}
+	return k.index, b.shared.itemAt(k, t)
+}
+
+// itemAt returns the place of what the lines of a term share.
+func (s *Shared) itemAt(k *sharedLock, t *subscription.Term) int32 {
+	for i := range k.items {
+		one := &k.items[i]
+		if one.sku == t.SKU && one.availability == t.AvailabilityID && one.addOn == t.AddOn && one.trial == t.Span.Trial &&
+			one.term == t.Span.Term && one.plan == t.Plan {
+			if one.of != s {
+				one.of, one.index = s, int32(len(s.Items))
+				s.Items = append(s.Items, one.item)
+			}
+			return one.index
+		}
+	}
+	one := sharedItem{t.SKU, t.AvailabilityID, t.AddOn, t.Span.Trial, t.Span.Term, t.Plan, itemOf(t), s, int32(len(s.Items))}
+	k.items = append(k.items, one)
+	s.Items = append(s.Items, one.item)
+	return one.index
 }
 
 func (b *Biller) noteAt(n Note) int32 {
@@ -130,23 +153,6 @@ func (b *Biller) noteAt(n Note) int32 {
 		b.notes[n] = i
 	}
 	return i
-}
-
-// itemAt returns the place of what the lines of a term share.
-func (b *Biller) itemAt(t *subscription.Term, lock int32) int32 {
-	for int(lock) >= len(b.items) {
-		b.items = append(b.items, nil)
-	}
-	for i := range b.items[lock] {
-		s := &b.items[lock][i]
-		if s.sku == t.SKU && s.availability == t.AvailabilityID && s.addOn == t.AddOn && s.trial == t.Span.Trial && s.term == t.Span.Term && s.plan == t.Plan {
-			return s.index
-		}
-	}
-	at := int32(len(b.shared.Items))
-	b.shared.Items = append(b.shared.Items, itemOf(t))
-	b.items[lock] = append(b.items[lock], sharedItem{t.SKU, t.AvailabilityID, t.AddOn, t.Span.Trial, t.Span.Term, t.Plan, at})
-	return at
 }
 
 // reference keeps the charge's [referenceID].

@@ -37,10 +37,11 @@ type Lives struct {
 	locks  map[lockContent]*Lock
 }
 
-// lockContent is equal for locks that say the same, but for a discount that has changed.
+// lockContent nearly tells locks apart.
 type lockContent struct {
-	source           Source
-	asked, promotion string
+	month                    pricing.Month
+	line                     int
+	market, asked, promotion string
 }
 
 // Live lives a customer's history as the function [Live] does. The End is good
@@ -97,7 +98,7 @@ func (ls *Lives) shared(lock Lock) *Lock {
 	if lock.Source.SHA256 == "" {
 		return &lock
 	}
-	key := lockContent{lock.Source, lock.Asked, lock.PromotionID}
+	key := lockContent{lock.Source.Month, lock.Source.Line, lock.Source.Market, lock.Asked, lock.PromotionID}
 	known, ok := ls.locks[key]
 	switch {
 	case !ok:
@@ -106,7 +107,7 @@ func (ls *Lives) shared(lock Lock) *Lock {
 		}
 		ls.locks[key] = &lock
 		return &lock
-	case !known.Discount.Equal(lock.Discount), !known.UnitPrice.Equal(lock.UnitPrice):
+	case known.Source != lock.Source, !known.Discount.Equal(lock.Discount), !known.UnitPrice.Equal(lock.UnitPrice):
 		return &lock
 	}
 	return known
