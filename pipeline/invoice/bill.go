@@ -130,6 +130,7 @@ type Biller struct {
 
 	lives subscription.Lives
 	locks map[*subscription.Lock]*sharedLock
+	items map[Item]*sharedItem
 
 	// What follows is of the blocks at hand.
 	shared   *Shared
@@ -171,17 +172,21 @@ type tail struct {
 type sharedLock struct {
 	of    *Shared
 	index int32
-	items []sharedItem
+	items []lockItem
 }
 
-// sharedItem is the item of terms of one lock, and its place likewise.
-type sharedItem struct {
+// lockItem says which item the terms of a lock have that are alike.
+type lockItem struct {
 	sku          pricing.SKU
 	availability string
 	addOn, trial bool
 	term         pricing.Term
 	plan         pricing.Plan
+	item         *sharedItem
+}
 
+// sharedItem is an item and its place likewise.
+type sharedItem struct {
 	item  *Item
 	of    *Shared
 	index int32
@@ -196,7 +201,7 @@ type rateKey struct {
 // NewBiller returns a Biller of customers' lines of the month.
 func NewBiller(world World, books Books, month pricing.Month) *Biller {
 	b := &Biller{world: world, books: books, month: month, first: month.First(), last: month.Last(),
-		locks: make(map[*subscription.Lock]*sharedLock)}
+		locks: make(map[*subscription.Lock]*sharedLock), items: make(map[Item]*sharedItem)}
 	b.Take()
 	return b
 }
@@ -254,7 +259,7 @@ func (b *Biller) Bill(c Customer) (Outcome, error) {
 // few lines take little room and many are not copied.
 const (
 	leastRoom = 32
-	mostRoom  = 4096
+	mostRoom  = 1024
 )
 
 // blockOf returns a partner's block, to which the customer's lines are added:

@@ -123,26 +123,34 @@ func (b *Biller) lockAt(t *subscription.Term) (lock, item int32) {
 		k.of, k.index = b.shared, int32(len(b.shared.Locks))
 		b.shared.Locks = append(b.shared.Locks, t.Lock)
 	}
-	return k.index, b.shared.itemAt(k, t)
+	return k.index, b.itemAt(k, t)
 }
 
 // itemAt returns the place of what the lines of a term share.
-func (s *Shared) itemAt(k *sharedLock, t *subscription.Term) int32 {
+func (b *Biller) itemAt(k *sharedLock, t *subscription.Term) int32 {
 	for i := range k.items {
 		one := &k.items[i]
 		if one.sku == t.SKU && one.availability == t.AvailabilityID && one.addOn == t.AddOn && one.trial == t.Span.Trial &&
 			one.term == t.Span.Term && one.plan == t.Plan {
-			if one.of != s {
-				one.of, one.index = s, int32(len(s.Items))
-				s.Items = append(s.Items, one.item)
-			}
-			return one.index
+			return one.item.place(b.shared)
 		}
 	}
-	one := sharedItem{t.SKU, t.AvailabilityID, t.AddOn, t.Span.Trial, t.Span.Term, t.Plan, itemOf(t), s, int32(len(s.Items))}
-	k.items = append(k.items, one)
-	s.Items = append(s.Items, one.item)
-	return one.index
+	item := itemOf(t)
+	known, ok := b.items[*item]
+	if !ok {
+		known = &sharedItem{item: item}
+		b.items[*item] = known
+	}
+	k.items = append(k.items, lockItem{t.SKU, t.AvailabilityID, t.AddOn, t.Span.Trial, t.Span.Term, t.Plan, known})
+	return known.place(b.shared)
+}
+
+func (i *sharedItem) place(s *Shared) int32 {
+	if i.of != s {
+		i.of, i.index = s, int32(len(s.Items))
+		s.Items = append(s.Items, i.item)
+	}
+	return i.index
 }
 
 func (b *Biller) noteAt(n Note) int32 {

@@ -202,6 +202,7 @@ type standingSubscriptions struct {
 
 	next  nextTerm
 	lock  standingLock
+	same  map[lockText]*subscription.Lock // of all row groups and objects
 	locks *locks
 	group int // whose locks they are
 
@@ -233,6 +234,7 @@ type lockRows struct {
 type locks struct {
 	recent [1024]oneLock // by what nearly tells them apart
 	all    map[lockRows]*subscription.Lock
+	same   map[lockText]*subscription.Lock // of other row groups, too
 }
 
 type oneLock struct {
@@ -292,7 +294,10 @@ func (k *standingLock) add(r *pages.Reader) {
 // decode makes the subscriptions of n rows of a row group.
 func (s *standingSubscriptions) decode(n, group int) (err error) {
 	if s.locks == nil || s.group != group {
-		s.locks, s.group = &locks{all: make(map[lockRows]*subscription.Lock)}, group
+		if s.same == nil {
+			s.same = make(map[lockText]*subscription.Lock)
+		}
+		s.locks, s.group = &locks{all: make(map[lockRows]*subscription.Lock), same: s.same}, group
 	}
 	s.rows, s.at = make([]subscription.Standing, n), 0
 	terms := make([]subscription.Term, n)
@@ -343,8 +348,12 @@ func (k *standingLock) of(i int, known *locks) (lock *subscription.Lock, err err
 		month: k.month.Values[i], line: line,
 	}
 	if lock = known.all[rows]; lock == nil {
-		if lock, err = k.lock(i); err != nil {
-			return nil, err
+		text := k.text(i)
+		if lock = known.same[text]; lock == nil {
+			if lock, err = text.lock(); err != nil {
+				return nil, err
+			}
+			known.same[text] = lock
 		}
 		known.all[rows] = lock
 	}
@@ -352,20 +361,34 @@ func (k *standingLock) of(i int, known *locks) (lock *subscription.Lock, err err
 	return lock, nil
 }
 
-func (k *standingLock) lock(i int) (*subscription.Lock, error) {
-	unitPrice, err := decimal.NewFromString(k.unitPrice.Of(i))
-	if err != nil {
-		return nil, fmt.Errorf("price %q: %w", k.unitPrice.Of(i), err)
+// lockText is a lock as its columns have it: equal for the same lock.
+type lockText struct {
+	asked, unitPrice, currency, promotion, discount string
+	productTitle, skuTitle, publisher               string
+	source                                          subscription.Source
+}
+
+func (k *standingLock) text(i int) lockText {
+	return lockText{
+		asked: k.asked.Of(i), unitPrice: k.unitPrice.Of(i), currency: k.currency.Of(i), promotion: k.promotion.Of(i), discount: k.discount.Of(i),
+		productTitle: k.productTitle.Of(i), skuTitle: k.skuTitle.Of(i), publisher: k.publisher.Of(i),
+		source: subscription.Source{Market: k.market.Of(i), Month: pricing.Month(k.month.Values[i]),
+			File: k.file.Of(i), SHA256: k.sum.Of(i), Line: int(k.line.Values[i])},
 	}
-	discount, err := decimal.NewFromString(k.discount.Of(i))
+}
+
+func (t lockText) lock() (*subscription.Lock, error) {
+	unitPrice, err := decimal.NewFromString(t.unitPrice)
 	if err != nil {
-		return nil, fmt.Errorf("discount %q: %w", k.discount.Of(i), err)
+		return nil, fmt.Errorf("price %q: %w", t.unitPrice, err)
+	}
+	discount, err := decimal.NewFromString(t.discount)
+	if err != nil {
+		return nil, fmt.Errorf("discount %q: %w", t.discount, err)
 	}
 	return &subscription.Lock{
-		Asked: k.asked.Of(i), UnitPrice: unitPrice, Currency: k.currency.Of(i), PromotionID: k.promotion.Of(i), Discount: discount,
-		ProductTitle: k.productTitle.Of(i), SkuTitle: k.skuTitle.Of(i), Publisher: k.publisher.Of(i),
-		Source: subscription.Source{Market: k.market.Of(i), Month: pricing.Month(k.month.Values[i]),
-			File: k.file.Of(i), SHA256: k.sum.Of(i), Line: int(k.line.Values[i])},
+		Asked: t.asked, UnitPrice: unitPrice, Currency: t.currency, PromotionID: t.promotion, Discount: discount,
+		ProductTitle: t.productTitle, SkuTitle: t.skuTitle, Publisher: t.publisher, Source: t.source,
 	}, nil
 }
 
