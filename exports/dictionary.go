@@ -29,8 +29,8 @@ func (d *dictionary) text(number int32) []byte {
 	return sizedText(d.page, d.starts[number])
 }
 
-// find returns the number of a text, if it has one, and its hash.
-func find[T string | []byte](d *dictionary, s T) (number int32, hash uint32, ok bool) {
+// findWord returns the number of a text, if it has one, and its hash.
+func findWord[T string | []byte](d *dictionary, s T) (number int32, hash uint32, ok bool) {
 	hash = hashText(d.seed, s)
 	for i := int(hash); ; i++ {
 		slot := d.slots[i&(len(d.slots)-1)]
@@ -53,8 +53,8 @@ func hashText[T string | []byte](seed maphash.Seed, s T) uint32 {
 	panic("a text is a string or bytes")
 }
 
-// add gives a new text the next number.
-func add[T string | []byte](d *dictionary, s T, hash uint32) int32 {
+// addWord gives a new text the next number.
+func addWord[T string | []byte](d *dictionary, s T, hash uint32) int32 {
 	number := int32(d.len())
 	d.starts = append(d.starts, uint32(len(d.page)))
 	d.hashes = append(d.hashes, hash)

@@ -287,7 +287,7 @@ func (p *parquetColumn) setText(s string) error {
 	if p.words.len() > 0 && string(p.words.text(p.index)) == s {
 		return nil
 	}
-	index, hash, known := find(&p.words, s)
+	index, hash, known := findWord(&p.words, s)
 	if !known {
 		if !utf8.ValidString(s) {
 			return errNotUTF8
@@ -295,7 +295,7 @@ func (p *parquetColumn) setText(s string) error {
 		if len(p.words.page)+len(s) > maxDictionary {
 			return fmt.Errorf("more than %d bytes of text in %d lines", maxDictionary, parquetGroup)
 		}
-		index = add(&p.words, s, hash)
+		index = addWord(&p.words, s, hash)
 	}
 	p.index = index
 	return nil

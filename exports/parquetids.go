@@ -60,9 +60,9 @@ func (t *idTexts) index(words *dictionary) []int32 {
 			return nil
 		}
 		s := t.text(int32(n))
-		number, hash, known := find(words, s)
+		number, hash, known := findWord(words, s)
 		if !known {
-			number = add(words, s, hash)
+			number = addWord(words, s, hash)
 		}
 		numbers = append(numbers, number)
 	}
