@@ -72,9 +72,6 @@ const (
 // maxErrors is how many refused records of a file are listed; all are counted.
 const maxErrors = 50
 
-// runSize is how many changes are sorted in memory at a time.
-const runSize = 100_000
-
 // Ingest takes files into the ledger. Each becomes visible on its own, whole;
 // a file that the ledger has already changes nothing.
 func (e Env) Ingest(ctx context.Context, plan IngestPlan) (result IngestResult, err error) {

@@ -2,11 +2,13 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/calends/calends/exports"
 	"github.com/calends/calends/jobs/intake"
@@ -154,8 +156,7 @@ func (i *ingestion) priceSheet(m *intake.Member, in *ledger.Input, f *FileResult
 	}), nil
 }
 
-// changes streams changes into sorted runs. The content's hash is known only
-// at its end: a file that the ledger has then adds nothing.
+// changes streams changes into sorted runs. A file that the ledger has adds nothing.
 func (i *ingestion) changes(ctx context.Context, m *intake.Member, what intake.Recognised, in *ledger.Input, f *FileResult) (err error) {
 	sum, err := hashMember(m)
 	if err != nil {
@@ -165,51 +166,113 @@ func (i *ingestion) changes(ctx context.Context, m *intake.Member, what intake.R
 	if _, ok := i.known[keyOfInput(*in)]; ok {
 		return nil
 	}
-	r, err := intake.OpenChanges(m, what.Format)
+	runs := newRuns(ctx, i.env.ledger(), i.env.Workers)
+	var stopped error // by the bucket, or from outside
+	unknown, err := intake.ReadChanges(ctx, m, what.Format, i.env.Workers, func(b *intake.Batch) error {
+		in.Refused += int64(len(b.Refused))
+		for _, refused := range b.Refused[:min(len(b.Refused), maxErrors-len(f.Errors))] {
+			f.Errors = append(f.Errors, recordError(refused))
+		}
+		for n := range b.Changes {
+			in.Records++
+			if runs.add(&b.Changes[n]) {
+				i.env.progress("ingest "+in.Name, in.Records, 0)
+			}
+		}
+		stopped = runs.failed()
+		return stopped
+	})
+	f.noteUnknown(unknown)
+	objects, failed := runs.finish(err == nil)
+	if stopped = cmp.Or(stopped, failed, ctx.Err()); stopped != nil {
+		return stopped
+	}
 	if err != nil {
 		return &contentError{err}
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	var run []change.Change
-	flush := func() error {
-		if len(run) == 0 {
-			return nil
-		}
-		objects, err := i.env.ledger().PutChanges(ctx, run)
-		in.Objects = append(in.Objects, objects...)
-		run = run[:0]
-		return err
+	in.Objects = objects
+	return nil
+}
+
+// runSize is how many changes are sorted in memory at a time.
+const runSize = 1 << 16
+
+// runs puts changes into the ledger in sorted runs, while more are read. Which
+// changes are in a run depends on their order alone.
+type runs struct {
+	ledger ledger.Ledger
+	ctx    context.Context //nolint:containedctx // of the file that the changes are of
+	stop   context.CancelCauseFunc
+
+	run   []change.Change
+	free  chan []change.Change // those that may be put at a time
+	wait  sync.WaitGroup
+	tasks []*runTask
+}
+
+type runTask struct {
+	objects []ledger.Object
+	err     error
+}
+
+// mostPuts bounds the memory of many workers.
+const mostPuts = 4
+
+func newRuns(parent context.Context, l ledger.Ledger, workers int) *runs {
+	r := &runs{ledger: l, free: make(chan []change.Change, min(mostPuts, max(1, workers)))}
+	for range cap(r.free) {
+		r.free <- nil
 	}
-	for {
-		var c change.Change
-		refused, err := r.Next(&c)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return &contentError{err}
-		}
-		if refused != nil {
-			in.Refused++
-			if len(f.Errors) < maxErrors {
-				f.Errors = append(f.Errors, recordError(refused))
-			}
-			continue
-		}
-		in.Records++
-		run = append(run, c)
-		if len(run) == runSize {
-			if err := flush(); err != nil {
-				return err
-			}
-			i.env.progress("ingest "+in.Name, in.Records, 0)
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
+	r.ctx, r.stop = context.WithCancelCause(parent)
+	return r
+}
+
+// add takes the next change, and reports whether a run became full with it.
+func (r *runs) add(c *change.Change) bool {
+	if n := len(r.run); n == cap(r.run) && n >= runSize/16 {
+		r.run = slices.Grow(r.run, runSize-n) // no small file
 	}
-	f.noteUnknown(r.Unknown())
-	return flush()
+	r.run = append(r.run, *c)
+	if len(r.run) < runSize {
+		return false
+	}
+	r.put()
+	return true
+}
+
+// put hands the run on, as soon as there is room.
+func (r *runs) put() {
+	next := <-r.free
+	run, task := r.run, &runTask{}
+	r.run = next[:0]
+	r.tasks = append(r.tasks, task)
+	r.wait.Go(func() {
+		if task.err = r.ctx.Err(); task.err == nil {
+			task.objects, task.err = r.ledger.PutChanges(r.ctx, run)
+		}
+		if task.err != nil {
+			r.stop(task.err)
+		}
+		r.free <- run
+	})
+}
+
+// failed is why no more changes are wanted.
+func (r *runs) failed() error { return context.Cause(r.ctx) }
+
+// finish waits for all runs, of which the last is put only if it is whole. It
+// returns the objects in the order of the runs.
+func (r *runs) finish(whole bool) (objects []ledger.Object, err error) {
+	if whole && len(r.run) > 0 {
+		r.put()
+	}
+	r.wait.Wait()
+	err = r.failed()
+	r.stop(nil)
+	for _, t := range r.tasks {
+		objects = append(objects, t.objects...)
+	}
+	return objects, err
 }
 
 // charges keeps a file of charges rated elsewhere, whole.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -115,4 +116,25 @@ func BenchmarkCharges(b *testing.B) {
 		}
 	}
 	perSecond(b, "rows/s")
+}
+
+// With as many workers as there are processors.
+func BenchmarkReadChanges(b *testing.B) {
+	var in bytes.Buffer
+	for i := range benchChanges {
+		in.WriteString(benchLine(i))
+	}
+	b.SetBytes(int64(in.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		_, err := ReadChanges(b.Context(), memberOf(in.Bytes()), JSONLines, runtime.GOMAXPROCS(0), func(batch *Batch) error {
+			n += len(batch.Changes)
+			return nil
+		})
+		if err != nil || n != benchChanges {
+			b.Fatal(n, err)
+		}
+	}
+	perSecond(b, "changes/s")
 }

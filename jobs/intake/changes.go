@@ -20,7 +20,7 @@ import (
 type ChangeReader struct {
 	source  changeSource
 	rec     record
-	unknown map[string]bool
+	unknown firstNames
 }
 
 // changeSource fills a record with what stands in a file.
@@ -71,7 +71,7 @@ type closing struct {
 func (c closing) close() error { return errors.Join(c.changeSource.close(), c.file.Close()) }
 
 func newChangeReader(source changeSource) *ChangeReader {
-	return &ChangeReader{source: source, unknown: make(map[string]bool)}
+	return &ChangeReader{source: source}
 }
 
 // Next reads the next change into c, which it overwrites. Taken.Record is the
@@ -94,23 +94,25 @@ func (r *ChangeReader) Next(c *change.Change) (refused *table.Error, err error) 
 	}
 	c.Taken.Record = position
 	for _, u := range r.rec.unknown {
-		if len(r.unknown) < table.MaxListed && !r.unknown[u.name] {
-			r.unknown[strings.Clone(u.name)] = true
-		}
+		r.unknown.add(u.name)
 	}
 	return nil, nil
 }
 
 // Unknown returns the fields without a meaning here that were seen so far,
 // sorted, the first 20 of them.
-func (r *ChangeReader) Unknown() []string {
-	var names []string
-	for name := range r.unknown {
-		names = append(names, name)
+func (r *ChangeReader) Unknown() []string { return r.unknown.sorted() }
+
+// firstNames are the first names of many, as many as are listed.
+type firstNames []string
+
+func (n *firstNames) add(name string) {
+	if len(*n) < table.MaxListed && !slices.Contains(*n, name) {
+		*n = append(*n, strings.Clone(name))
 	}
-	slices.Sort(names)
-	return names
 }
+
+func (n firstNames) sorted() []string { return slices.Sorted(slices.Values(n)) }
 
 // Close closes what OpenChanges opened.
 func (r *ChangeReader) Close() error { return r.source.close() }

@@ -28,6 +28,15 @@ func newLineReader(src io.Reader) *lineReader {
 	return l
 }
 
+// reset goes on with another piece of a file, of which so many lines stand before it.
+func (l *lineReader) reset(src io.Reader, line int64) {
+	if l.src == nil {
+		l.src = bufio.NewReaderSize(src, 64<<10)
+	}
+	l.src.Reset(src)
+	l.line = line
+}
+
 // next returns the next line that is not empty, valid until the following
 // call. tooLong lines come without their content.
 func (l *lineReader) next() (line []byte, tooLong bool, err error) {

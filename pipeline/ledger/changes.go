@@ -71,7 +71,7 @@ func (l Ledger) PutChanges(ctx context.Context, changes []change.Change) ([]Obje
 			n++
 		}
 		overrides := slices.ContainsFunc(of[:n], func(p placed) bool { return p.change.Type == change.Overridden })
-		data, err := encodeRows(n, func(i int) changeRow { return newChangeRow(of[i].change) })
+		data, err := encodeRows(n, func(i int, row *changeRow) { row.fill(of[i].change) })
 		if err != nil {
 			return nil, fmt.Errorf("changes of %s: %w", month, err)
 		}
@@ -123,8 +123,8 @@ func inOrder(changes []change.Change) []placed {
 	return of
 }
 
-func newChangeRow(c *change.Change) changeRow {
-	r := changeRow{
+func (r *changeRow) fill(c *change.Change) {
+	*r = changeRow{
 		CustomerID: c.CustomerID, At: int64(c.At), ID: c.ID, Record: c.Taken.Record, Content: c.Content[:],
 		Source: c.Source, Type: string(c.Type), Subject: c.Subject, Override: c.Override,
 		ProductID: c.SKU.ProductID, SkuID: c.SKU.SkuID, TermDuration: c.TermDuration, BillingCycle: c.BillingCycle,
@@ -139,7 +139,6 @@ func newChangeRow(c *change.Change) changeRow {
 		r.NextAvailabilityID, r.NextPromotionID = n.AvailabilityID, n.PromotionID
 		r.NextQuantity, r.NextCustomTermEnd = n.Quantity, int32(n.CustomTermEnd)
 	}
-	return r
 }
 
 func text(d *decimal.Decimal) *string {

@@ -160,19 +160,19 @@ func write[Row any](ctx context.Context, l Ledger, rows []Row) (Object, error) {
 
 // encode makes a Parquet file of rows.
 func encode[Row any](rows []Row) ([]byte, error) {
-	return encodeRows(len(rows), func(i int) Row { return rows[i] })
+	return encodeRows(len(rows), func(i int, row *Row) { *row = rows[i] })
 }
 
 // encodeRows makes a Parquet file of n rows, which it asks for in order.
-func encodeRows[Row any](n int, row func(int) Row) ([]byte, error) {
+func encodeRows[Row any](n int, fill func(int, *Row)) ([]byte, error) {
 	var buffer bytes.Buffer
 	w := parquet.NewGenericWriter[Row](&buffer, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowGroup),
 		parquet.PageBufferSize(pageSize), parquet.CreatedBy("calends", "1", ""))
-	var rows []Row
+	rows := make([]Row, min(n, written))
 	for done := 0; done < n; done += len(rows) {
-		rows = rows[:0]
-		for i := done; i < min(n, done+written); i++ {
-			rows = append(rows, row(i))
+		rows = rows[:min(len(rows), n-done)]
+		for i := range rows {
+			fill(done+i, &rows[i])
 		}
 		if _, err := w.Write(rows); err != nil {
 			return nil, fmt.Errorf("encode %d rows: %w", n, err)
