@@ -63,7 +63,7 @@ func (e Env) compute(ctx context.Context, at snapshot, month pricing.Month, clos
 	}
 	r.closing = closing
 	m := &merged{ready: r, stale: make(map[subscription.StaleSheet]bool), partners: make(map[string]*partnerLines), seats: make(map[string]invoice.Seats)}
-	m.out = &computed{month: r.month, books: r.books, catalog: r.catalog, shelf: aside.New("", linesInMemory), policies: make(map[string]invoice.Policies)}
+	m.out = &computed{month: r.month, books: r.books, catalog: r.catalog, shelf: aside.New("", cmp.Or(e.memory, linesInMemory)), policies: make(map[string]invoice.Policies)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.out.close())

@@ -48,6 +48,8 @@ type Env struct {
 	LockTTL time.Duration
 
 	lock bucket.Lock // while a job holds it
+	// memory is how many bytes of lines a month holds; 0: [linesInMemory]. Tests hold few.
+	memory int64
 }
 
 // The classes of failure that callers act upon.
