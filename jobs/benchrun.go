@@ -68,7 +68,8 @@ func (e Env) Bench(ctx context.Context, plan BenchPlan) (BenchResult, error) {
 		return BenchResult{}, fmt.Errorf("bench: %w", err)
 	}
 	r := BenchResult{Folder: plan.Folder, Month: w.Month, Workers: max(1, e.Workers), Subscriptions: w.Subscriptions, Changes: w.Changes, Bytes: make(map[string]int64)}
-	e.Bucket = &patch{Bucket: e.Bucket, over: out}
+	e.Bucket, e.forgotten = &patch{Bucket: e.Bucket, over: out}, plan.To == ""
+	e.Stage = func(name string, took time.Duration) { addStage(&r.Stages, name, took) }
 	begin, used := time.Now(), processorTime()
 	bill, err := e.Bill(ctx, month, false)
 	took := time.Since(begin)
@@ -96,7 +97,7 @@ func (e Env) Bench(ctx context.Context, plan BenchPlan) (BenchResult, error) {
 // out is where the invoices go.
 func (p BenchPlan) out() (bucket.Bucket, error) {
 	if p.To == "" {
-		return bucket.NewMemory(), nil
+		return newDrain(), nil
 	}
 	if entries, err := os.ReadDir(p.To); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%w: folder %s is not empty: a run that finds its results there would not write them", ErrUsage, p.To)

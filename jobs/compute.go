@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/calends/calends/exports"
 	"github.com/calends/calends/jobs/internal/aside"
@@ -57,10 +58,12 @@ type partnerInvoice struct {
 // numbers and what the next month begins with is kept, as a close wants it. The
 // caller closes what it gets.
 func (e Env) compute(ctx context.Context, at snapshot, month pricing.Month, closing bool) (_ *computed, err error) {
+	begin := time.Now()
 	r, err := e.prepare(ctx, at, month)
 	if err != nil {
 		return nil, err
 	}
+	e.stage("read facts", time.Since(begin))
 	r.closing = closing
 	m := &merged{ready: r, stale: make(map[subscription.StaleSheet]bool), partners: make(map[string]*partnerLines), seats: make(map[string]invoice.Seats)}
 	m.out = &computed{month: r.month, books: r.books, catalog: r.catalog, shelf: aside.New("", cmp.Or(e.memory, linesInMemory)), policies: make(map[string]invoice.Policies)}
@@ -73,9 +76,11 @@ func (e Env) compute(ctx context.Context, at snapshot, month pricing.Month, clos
 		m.out.policies[id] = ledger.PolicyNames(r.catalog.PoliciesIn(id, month))
 	}
 	m.published = sync.OnceValues(func() (map[exceptionKey]bool, error) { return e.readPublished(ctx, at) })
+	begin = time.Now()
 	if err := e.billShards(ctx, r, e.customers(ctx, at, r), recordCount(at.inputs, r), m.add); err != nil {
 		return nil, err
 	}
+	e.stage("read and bill", time.Since(begin))
 	if err := r.catalog.Err(); err != nil {
 		return nil, err
 	}

@@ -164,7 +164,7 @@ func (f *invoiceFiles) control(ctx context.Context, provenance exports.Provenanc
 	for _, c := range provenance.Controls {
 		legs[c.File] = c.Totals
 	}
-	if f.env.Formats.has(CSV) {
+	if f.env.Formats.has(CSV) && !f.env.forgotten {
 		read, err := f.env.readTotals(ctx, f.prefix+f.path(csvName))
 		if err != nil {
 			return err

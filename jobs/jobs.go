@@ -43,11 +43,17 @@ type Env struct {
 	// Waiting is told that a job waits to see whether the holder of the lock is still
 	// alive, and for how long at most. nil: nobody wants to know.
 	Waiting func(holder bucket.Holder, most time.Duration)
+	// Stage is told how long a part of billing took, when it is over: parts that go
+	// side by side overlap. It is called from one goroutine at a time. nil: nobody
+	// wants to know.
+	Stage func(name string, took time.Duration)
 	// LockTTL is how long this run may show no sign of life before another takes
 	// over. 0: [bucket.DefaultTTL]. A folder's lock needs none.
 	LockTTL time.Duration
 
 	lock bucket.Lock // while a job holds it
+	// forgotten is set where nothing that is written can be read back.
+	forgotten bool
 	// memory is how many bytes of lines a month holds; 0: [linesInMemory]. Tests hold few.
 	memory int64
 }
@@ -67,6 +73,12 @@ func (e Env) ledger() ledger.Ledger { return ledger.Ledger{Bucket: e.Bucket} }
 func (e Env) progress(stage string, done, total int64) {
 	if e.Progress != nil {
 		e.Progress(stage, done, total)
+	}
+}
+
+func (e Env) stage(name string, took time.Duration) {
+	if e.Stage != nil {
+		e.Stage(name, took)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -303,25 +304,22 @@ func (p *publication) writeInvoices(ctx context.Context) error {
 	}
 	bySize := slices.Clone(folders)
 	slices.SortStableFunc(bySize, func(a, b *invoiceFiles) int { return cmp.Compare(b.inv.Totals.Lines, a.inv.Totals.Lines) })
-	var tasks []func(context.Context) error
+	var columns, rest []task
 	for _, f := range bySize { // the largest begin
-		tasks = append(tasks, f.writeCSV, f.writeParquet)
+		columns = append(columns, task{"write CSV", f.writeCSV}, task{"write Parquet", f.writeParquet})
+		rest = append(rest, task{"check, write the rest", f.writeRest})
 	}
-	var rest []func(context.Context) error
-	for _, f := range bySize {
-		rest = append(rest, f.writeRest)
-	}
-	var steps counting
-	steps.total = int64(len(tasks) + len(rest))
-	for _, stage := range [][]func(context.Context) error{tasks, rest} {
+	steps := p.env.steps("write "+p.computed.month.String(), len(columns)+len(rest))
+	for _, tasks := range [][]task{columns, rest} {
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(max(1, p.env.Workers))
-		for _, task := range stage {
+		for _, t := range tasks {
 			group.Go(func() error {
-				if err := cmp.Or(ctx.Err(), task(ctx)); err != nil {
+				begin := time.Now()
+				if err := cmp.Or(ctx.Err(), t.do(ctx)); err != nil {
 					return err
 				}
-				steps.one(func(done, total int64) { p.env.progress("write "+p.computed.month.String(), done, total) })
+				steps.done(t.name, time.Since(begin))
 				return nil
 			})
 		}
@@ -339,17 +337,33 @@ func (p *publication) writeInvoices(ctx context.Context) error {
 	return nil
 }
 
-// counting counts steps that several goroutines take.
-type counting struct {
-	mutex       sync.Mutex
-	done, total int64
+// task is a part of a month's writing.
+type task struct {
+	name string
+	do   func(context.Context) error
 }
 
-func (c *counting) one(tell func(done, total int64)) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	c.done++
-	tell(c.done, c.total)
+// steps tells how far several goroutines are with the steps of a stage.
+type steps struct {
+	env   Env
+	stage string
+	total int64
+
+	mutex sync.Mutex
+	count int64
+}
+
+func (e Env) steps(stage string, total int) *steps {
+	return &steps{env: e, stage: stage, total: int64(total)}
+}
+
+// done tells that one more step is over, and how long it took.
+func (s *steps) done(name string, took time.Duration) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.count++
+	s.env.progress(s.stage, s.count, s.total)
+	s.env.stage(name, took)
 }
 
 // file writes one file and enters it.

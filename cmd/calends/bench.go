@@ -40,7 +40,7 @@ func (w benchWorld) plan(folder string) jobs.WorldPlan {
 // benchTo are the flags that say what is written and where.
 type benchTo struct {
 	Formats    []string `enum:"csv,parquet,xlsx,all,none" default:"all" placeholder:"FORM" help:"What is written: csv, parquet, xlsx, several of them, all or none. Default: all."`
-	To         string   `placeholder:"FOLDER" help:"Where the invoices are written: a folder, new or empty, which is kept; or nowhere, which keeps them in memory. Default: a temporary folder."`
+	To         string   `placeholder:"FOLDER" help:"Where the invoices are written: a folder, new or empty, which is kept; or nowhere, which forgets them and so cannot check them. Default: a temporary folder."`
 	CPUProfile string   `name:"cpu-profile" placeholder:"FILE" help:"Write a processor profile, for go tool pprof."`
 }
 
