@@ -14,7 +14,7 @@ import (
 // ReadCSVTotals adds up the lines of a reconciliation.csv. Of a row it reads the
 // three amounts and their currency, and checks the form of the whole: its end,
 // its quotes, its encoding and the number of its fields. [ReadLines], which takes
-// ten times as long, checks how every other field is spelled, too.
+// more than ten times as long, checks how every other field is spelled, too.
 func ReadCSVTotals(r io.Reader) (invoice.Totals, error) {
 	sum := csvSum{records: newRecordReader(r, Columns())}
 	for {

@@ -37,12 +37,12 @@ const maxBlock = 96 << 10
 // always hold some.
 const maxRepeat = maxBlock / 4
 
-// Fits reports whether a page whose texts have at most size bytes can be encoded.
+// Fits reports whether a page whose repeats have at most size bytes can be encoded.
 func Fits(size int) bool { return size <= maxRepeat }
 
 // Append appends a frame of literals with what is repeated between them to dst,
 // and returns how long it is when it is unpacked. The sizes of all repeats must
-// fit (see [Fits]), and what is repeated must be there.
+// fit (see [Fits]), and what is repeated must be there. It changes repeats.
 func (e *Encoder) Append(dst, literals []byte, repeats []Repeat) (_ []byte, size int) {
 	size = len(literals)
 	for _, r := range repeats {
