@@ -9,6 +9,7 @@ import (
 
 	"github.com/calends/calends/pipeline/change"
 	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pipeline/party"
 	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
 )
@@ -217,4 +218,26 @@ func TestReadingStandingsAllocatesByTheBatch(t *testing.T) {
 	if most := subscriptions / 4.; allocations > most {
 		t.Errorf("%.0f allocations for %d rows, not more than %.0f", allocations, subscriptions, most)
 	}
+}
+
+// What a month looks up of all customers, as the close before left it.
+func BenchmarkLoadParties(b *testing.B) {
+	const customers = 100_000
+	s := newStore()
+	s.takePartner("P", "EUR", "0.21")
+	all := make([]party.Customer, customers)
+	for i := range all {
+		all[i] = party.Customer{ID: customerID(i), Name: fmt.Sprint("Customer ", i), Domain: fmt.Sprintf("customer%d.example", i),
+			Country: "NL", Segment: "Commercial", PartnerID: "P"}
+	}
+	last := closed("2026-09", 1)
+	last.AtClose = &ledger.AtClose{Parties: must(s.PutParties(s.ctx, all))}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		if _, err := s.Load(s.ctx, s.inputs, []ledger.Close{last}, &last, func(string) subscription.Policies { return subscription.Policies{} }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perSecond(b, customers)
 }

@@ -135,12 +135,7 @@ func (c *Catalog) load(ctx context.Context, in Input, o Object) error {
 			return nil
 		})
 	case Customers:
-		return read(ctx, c.ledger, o, func(rows []customerRow) error {
-			for _, r := range rows {
-				entry(c.customers, r.ID).add(n, party.Customer(r))
-			}
-			return nil
-		})
+		return c.ledger.eachCustomer(ctx, o, func(p party.Customer) { entry(c.customers, p.ID).add(n, p) })
 	case Rates:
 		return read(ctx, c.ledger, o, func(rows []rateRow) error {
 			for _, r := range rows {
