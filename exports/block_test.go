@@ -183,8 +183,8 @@ func TestBlocksGiveTheBytesOfTheirLines(t *testing.T) {
 	}
 	t.Run("row groups", func(t *testing.T) {
 		t.Parallel()
-		blocks := manyBlocks(2*parquetGroup+40_000, "EUR")
-		if len(blocks) < 3 {
+		blocks := manyBlocks(parquetGroup+20_000, "EUR")
+		if len(blocks) < 2 {
 			t.Fatalf("%d blocks", len(blocks))
 		}
 		requireSameFile(t, blocks, "", rand.New(rand.NewPCG(1, 2)))

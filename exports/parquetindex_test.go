@@ -21,7 +21,7 @@ import (
 // place is where it is: over signs, nulls, long texts, rising and falling values.
 func TestPageIndex(t *testing.T) {
 	t.Parallel()
-	lines := many(parquetGroup+parquetPage+100, "EUR")
+	lines := many(parquetGroup+100, "EUR")
 	for i, l := range lines {
 		page := i / parquetPage
 		l.PriceAdjustment = strings.Repeat("é", 40+page) + fmt.Sprint(i%7)
