@@ -202,9 +202,8 @@ type standingSubscriptions struct {
 
 	next  nextTerm
 	lock  standingLock
-	same  map[lockText]*subscription.Lock // of all row groups and objects
-	locks *locks
-	group int // whose locks they are
+	locks locks
+	group int // whose the recent locks are
 
 	rows []subscription.Standing
 	at   int
@@ -229,12 +228,11 @@ type lockRows struct {
 	line  int64
 }
 
-// locks are those of a row group. Most rows find theirs among the recent ones,
-// without a hash of all that it is made of.
+// locks are all that were read, each once: most subscriptions have one that others
+// have, too.
 type locks struct {
-	recent [1024]oneLock // by what nearly tells them apart
-	all    map[lockRows]*subscription.Lock
-	same   map[lockText]*subscription.Lock // of other row groups, too
+	recent [4096]oneLock // of a row group, by what nearly tells them apart
+	all    map[lockPlace][]knownLock
 }
 
 type oneLock struct {
@@ -242,8 +240,19 @@ type oneLock struct {
 	lock *subscription.Lock
 }
 
+// lockPlace nearly tells locks apart: the row of a sheet.
+type lockPlace struct {
+	sum, promotion string
+	line           int64
+}
+
+type knownLock struct {
+	text lockText
+	lock *subscription.Lock
+}
+
 func (s *standingSubscriptions) add(r *pages.Reader) {
-	s.locks = nil // of another object
+	s.group = -1 // of another object
 	r.Add("customerId", &s.customer)
 	r.Add("subscriptionId", &s.subscription)
 	r.Add("orderId", &s.order)
@@ -293,17 +302,15 @@ func (k *standingLock) add(r *pages.Reader) {
 
 // decode makes the subscriptions of n rows of a row group.
 func (s *standingSubscriptions) decode(n, group int) (err error) {
-	if s.locks == nil || s.group != group {
-		if s.same == nil {
-			s.same = make(map[lockText]*subscription.Lock)
-		}
-		s.locks, s.group = &locks{all: make(map[lockRows]*subscription.Lock), same: s.same}, group
+	if s.group != group {
+		s.group = group
+		clear(s.locks.recent[:])
 	}
 	s.rows, s.at = make([]subscription.Standing, n), 0
 	terms := make([]subscription.Term, n)
 	layers := make([]subscription.Layer, 0, n)
 	for i := range s.rows {
-		lock, err := s.lock.of(i, s.locks)
+		lock, err := s.lock.of(i, &s.locks)
 		if err != nil {
 			return fmt.Errorf("subscription %s: %w", s.subscription.Values[i], err)
 		}
@@ -347,17 +354,27 @@ func (k *standingLock) of(i int, known *locks) (lock *subscription.Lock, err err
 		publisher: k.publisher.Index[i], market: k.market.Index[i], file: k.file.Index[i], sum: sum,
 		month: k.month.Values[i], line: line,
 	}
-	if lock = known.all[rows]; lock == nil {
-		text := k.text(i)
-		if lock = known.same[text]; lock == nil {
-			if lock, err = text.lock(); err != nil {
-				return nil, err
-			}
-			known.same[text] = lock
-		}
-		known.all[rows] = lock
+	if lock, err = known.find(lockPlace{k.sum.Of(i), k.promotion.Of(i), line}, k.text(i)); err != nil {
+		return nil, err
 	}
 	*recent = oneLock{rows, lock}
+	return lock, nil
+}
+
+func (l *locks) find(place lockPlace, text lockText) (*subscription.Lock, error) {
+	for _, one := range l.all[place] {
+		if one.text == text {
+			return one.lock, nil
+		}
+	}
+	lock, err := text.lock()
+	if err != nil {
+		return nil, err
+	}
+	if l.all == nil {
+		l.all = make(map[lockPlace][]knownLock)
+	}
+	l.all[place] = append(l.all[place], knownLock{text, lock})
 	return lock, nil
 }
 
