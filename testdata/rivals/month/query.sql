@@ -9,7 +9,7 @@ CREATE MACRO amountText(x, minor) AS
   CASE minor WHEN 100 THEN (x::DECIMAL(15,0) * 0.01::DECIMAL(3,2))::VARCHAR WHEN 1 THEN x::VARCHAR ELSE (x::DECIMAL(15,0) * 0.001::DECIMAL(3,3))::VARCHAR END;
 CREATE MACRO amountNumber(x, minor) AS (x * (1000 // minor))::DECIMAL(15,0) * 0.001::DECIMAL(3,3);
 -- The name space is that of the reference ids.
-CREATE MACRO uuidOf(x) AS x[1:8] || '-' || x[9:12] || '-5' || x[14:16] || '-' || translate(x[17], '0123456789abcdef', '89ab89ab89ab89ab') || x[18:20] || '-' || x[21:32];
+CREATE MACRO uuidOf(x) AS (x[1:12] || '5' || x[14:16] || translate(x[17], '0123456789abcdef', '89ab89ab89ab89ab') || x[18:32])::UUID::VARCHAR;
 CREATE MACRO uuid5(name) AS uuidOf(sha1('\x8F\x5B\x0F\x53\x0F\x3C\x5B\x44\x9F\x0E\x6A\x1D\x1C\x9C\x3F\x10'::BLOB || encode(name)));
 
 CREATE TEMP TABLE usd AS
