@@ -127,7 +127,7 @@ func (f *invoiceFiles) writeRest(ctx context.Context) error {
 			provenance.Controls = append(provenance.Controls, c)
 		}
 	}
-	if err := f.control(ctx, provenance); err != nil {
+	if err := f.work(ctx, "add up what was written", func() error { return f.control(ctx, provenance) }); err != nil {
 		return f.failed(err)
 	}
 	if f.env.Formats.has(Workbook) {

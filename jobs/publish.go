@@ -118,7 +118,13 @@ type publication struct {
 	prefix   string
 	// places are where each customer's lines lie, for the state at close.
 	places []ledger.LinesAt
+	// slots bounds how many work while partners' folders are written; nil: one does.
+	slots   chan struct{}
+	telling sync.Mutex // one goroutine at a time tells how far it is
 }
+
+// commitsAhead is how many files may be waiting for the store while others are made.
+const commitsAhead = 4
 
 // writing collects the files of one partner, or those of the whole month.
 type writing struct {
@@ -304,22 +310,27 @@ func (p *publication) writeInvoices(ctx context.Context) error {
 	}
 	bySize := slices.Clone(folders)
 	slices.SortStableFunc(bySize, func(a, b *invoiceFiles) int { return cmp.Compare(b.inv.Totals.Lines, a.inv.Totals.Lines) })
-	var columns, rest []task
+	var columns, rest []func(context.Context) error
 	for _, f := range bySize { // the largest begin
-		columns = append(columns, task{"write CSV", f.writeCSV}, task{"write Parquet", f.writeParquet})
-		rest = append(rest, task{"check, write the rest", f.writeRest})
+		columns = append(columns, f.writeCSV, f.writeParquet)
+		rest = append(rest, f.writeRest)
 	}
-	steps := p.env.steps("write "+p.computed.month.String(), len(columns)+len(rest))
-	for _, tasks := range [][]task{columns, rest} {
+	done, total := int64(0), int64(len(columns)+len(rest))
+	workers := max(1, p.env.Workers)
+	p.slots = make(chan struct{}, workers)
+	defer func() { p.slots = nil }()
+	for _, tasks := range [][]func(context.Context) error{columns, rest} {
 		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(max(1, p.env.Workers))
-		for _, t := range tasks {
+		group.SetLimit(workers + commitsAhead)
+		for _, task := range tasks {
 			group.Go(func() error {
-				begin := time.Now()
-				if err := cmp.Or(ctx.Err(), t.do(ctx)); err != nil {
+				if err := cmp.Or(ctx.Err(), task(ctx)); err != nil {
 					return err
 				}
-				steps.done(t.name, time.Since(begin))
+				p.telling.Lock()
+				defer p.telling.Unlock()
+				done++
+				p.env.progress("write "+p.computed.month.String(), done, total)
 				return nil
 			})
 		}
@@ -337,33 +348,27 @@ func (p *publication) writeInvoices(ctx context.Context) error {
 	return nil
 }
 
-// task is a part of a month's writing.
-type task struct {
-	name string
-	do   func(context.Context) error
+// work does what keeps a processor busy, as many at a time as there are workers.
+func (p *publication) work(ctx context.Context, stage string, do func() error) error {
+	if p.slots != nil {
+		select {
+		case p.slots <- struct{}{}:
+			defer func() { <-p.slots }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	begin := time.Now()
+	err := do()
+	p.timed(stage, time.Since(begin))
+	return err
 }
 
-// steps tells how far several goroutines are with the steps of a stage.
-type steps struct {
-	env   Env
-	stage string
-	total int64
-
-	mutex sync.Mutex
-	count int64
-}
-
-func (e Env) steps(stage string, total int) *steps {
-	return &steps{env: e, stage: stage, total: int64(total)}
-}
-
-// done tells that one more step is over, and how long it took.
-func (s *steps) done(name string, took time.Duration) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.count++
-	s.env.progress(s.stage, s.count, s.total)
-	s.env.stage(name, took)
+// timed tells how long a part took, one at a time.
+func (p *publication) timed(stage string, took time.Duration) {
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	p.env.stage(stage, took)
 }
 
 // file writes one file and enters it.
@@ -372,12 +377,16 @@ func (d *writing) file(ctx context.Context, path string, write func(io.Writer) e
 	if err != nil {
 		return err
 	}
-	if err := write(w); err != nil {
+	err = d.publication.work(ctx, "write "+path[strings.LastIndexByte(path, '/')+1:], func() error { return write(w) })
+	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", path, err), w.Abort())
 	}
+	// While the store makes sure of one file, another is made.
+	begin := time.Now()
 	if err := w.Commit(); err != nil {
 		return err
 	}
+	d.publication.timed("commit files", time.Since(begin))
 	d.files = append(d.files, ledger.File{Path: path, Size: w.Size(), SHA256: w.SHA256()})
 	return nil
 }
