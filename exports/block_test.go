@@ -119,7 +119,7 @@ func wildBlock(random *rand.Rand, n int, currency string) *invoice.Block {
 	word := func() string { return nasty[random.IntN(len(nasty))] }
 	grow(&b.Accounts, 1+random.IntN(4))
 	grow(&b.Items, 1+random.IntN(6))
-	grow(&b.Locks, 1)
+	b.Sheets = append(b.Sheets, invoice.Proof{}.Source)
 	for _, a := range b.Accounts {
 		*a = *company()[0].Account
 		a.CustomerID, a.CustomerName, a.ResellerMpnID = word(), word(), word()
@@ -300,7 +300,7 @@ func manyBlocks(n int, currency string) (blocks []*invoice.Block) {
 	for customer, written := 0, 0; written < n; customer++ {
 		if b == nil || len(b.Rows) >= 100_000 {
 			b = &invoice.Block{Currency: currency, Shared: &invoice.Shared{Items: items, Rates: []invoice.Rate{{PricingCurrency: currency, Currency: currency, Exchange: decimal.New(1, 0)}}}}
-			grow(&b.Locks, 1)
+			b.Sheets = append(b.Sheets, invoice.Proof{}.Source)
 			blocks = append(blocks, b)
 		}
 		a := *template[0].Account

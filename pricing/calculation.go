@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"math/bits"
 
 	"github.com/shopspring/decimal"
 )
@@ -264,6 +265,18 @@ func Tax(subtotal int64, rate decimal.Decimal) (int64, error) {
 		return 0, nil
 	}
 	return Truncate(decimal.NewFromInt(subtotal).Mul(rate), 0)
+}
+
+// PriceUnits returns a price or a fraction in units of 10^-10. ok is false where
+// it has more decimals, is negative or does not fit.
+func PriceUnits(d decimal.Decimal) (units int64, ok bool) {
+	coefficient, scale, ok := small(d)
+	power, fits := pow10(priceDecimals - scale)
+	high, low := bits.Mul64(coefficient, power)
+	if !ok || !fits || high != 0 || low > 1<<62 {
+		return 0, false
+	}
+	return int64(low), true
 }
 
 // TaxUnits is [Tax] without allocating. ok is false where it does not suffice.

@@ -129,14 +129,17 @@ type Biller struct {
 	first, last pricing.Date // of the month
 
 	lives subscription.Lives
-	locks map[*subscription.Lock]*sharedLock
 	items map[Item]*sharedItem
+	// What was asked for lately is found without hashing all of it.
+	recent [4096]recentItem
+	sheets [1024]recentSheet
 
 	// What follows is of the blocks at hand.
-	shared   *Shared
-	rates    map[rateKey]int32
-	notes    map[Note]int32
-	partners map[string][]*Block // the last is added to
+	shared     *Shared
+	sheetIndex map[subscription.Source]int32
+	rates      map[rateKey]int32
+	notes      map[Note]int32
+	partners   map[string][]*Block // the last is added to
 
 	// What follows is of the customer at hand.
 	customer string
@@ -168,21 +171,22 @@ type tail struct {
 	from  int
 }
 
-// sharedLock is a lock and its place in the blocks that it was last used in.
-type sharedLock struct {
+// recentSheet is a price sheet and its place in the blocks that it was last used in.
+type recentSheet struct {
 	of    *Shared
+	sheet subscription.Source
 	index int32
-	items []lockItem
 }
 
-// lockItem says which item the terms of a lock have that are alike.
-type lockItem struct {
-	sku          pricing.SKU
-	availability string
-	addOn, trial bool
-	term         pricing.Term
-	plan         pricing.Plan
-	item         *sharedItem
+// recentItem says which item the terms have that are alike.
+type recentItem struct {
+	sku                               pricing.SKU
+	availability, promotion           string
+	skuTitle, productTitle, publisher string
+	addOn, trial                      bool
+	term                              pricing.Term
+	plan                              pricing.Plan
+	item                              *sharedItem
 }
 
 // sharedItem is an item and its place likewise.
@@ -200,8 +204,7 @@ type rateKey struct {
 
 // NewBiller returns a Biller of customers' lines of the month.
 func NewBiller(world World, books Books, month pricing.Month) *Biller {
-	b := &Biller{world: world, books: books, month: month, first: month.First(), last: month.Last(),
-		locks: make(map[*subscription.Lock]*sharedLock), items: make(map[Item]*sharedItem)}
+	b := &Biller{world: world, books: books, month: month, first: month.First(), last: month.Last(), items: make(map[Item]*sharedItem)}
 	b.Take()
 	return b
 }
@@ -216,7 +219,7 @@ func (b *Biller) Take() map[string][]*Block {
 			lines[id] = blocks
 		}
 	}
-	b.shared = new(Shared)
+	b.shared, b.sheetIndex = new(Shared), make(map[subscription.Source]int32)
 	b.rates, b.notes, b.partners = make(map[rateKey]int32), make(map[Note]int32), make(map[string][]*Block)
 	b.desired = Block{Shared: b.shared}
 	return lines

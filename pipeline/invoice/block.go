@@ -28,7 +28,7 @@ type Block struct {
 type Shared struct {
 	Accounts []*Account
 	Items    []*Item
-	Locks    []*subscription.Lock
+	Sheets   []subscription.Source // of prices; Line is 0
 	Rates    []Rate
 	Notes    []Note
 	// Others are lines that no row can hold: rated elsewhere, taken back, a
@@ -43,9 +43,10 @@ type Row struct {
 	Other   int32
 	Account int32
 	Item    int32
-	Lock    int32
 	Rate    int32
 	Note    int32
+	// Sheet and SheetLine are where the price stands.
+	Sheet, SheetLine int32
 
 	Type     ChargeType
 	Credit   bool // a minus line
@@ -59,6 +60,9 @@ type Row struct {
 	BillingDays                        int32
 
 	Quantity int64
+	// ListPrice is that of the whole term, in units of 10^-10 like all prices here,
+	// and Discount the promotion's fraction off, too.
+	ListPrice, Discount int64
 	// UnitPrice and EffectiveUnitPrice are in units of 10^-10, see [PriceScale].
 	UnitPrice, EffectiveUnitPrice int64
 	// Subtotal, TaxTotal and Total are in minor units.
@@ -118,7 +122,7 @@ func (b *Block) text(s string) Text {
 func (b *Block) Add(l *Line) {
 	b.Others = append(b.Others, l)
 	b.Rows = append(b.Rows, Row{
-		Other: int32(len(b.Others) - 1), Account: b.account(l.Account), Item: -1, Lock: -1, Rate: -1, Note: -1,
+		Other: int32(len(b.Others) - 1), Account: b.account(l.Account), Item: -1, Rate: -1, Note: -1, Sheet: -1,
 		OrderDate: l.OrderDate, Subtotal: l.Subtotal, TaxTotal: l.TaxTotal, Total: l.Total, Subscription: b.text(l.SubscriptionID),
 	})
 }
@@ -146,7 +150,8 @@ func (b *Block) Line(i int) *Line {
 	if l := b.other(int32(i)); l != nil {
 		return l
 	}
-	rate, lock := b.Rates[r.Rate], b.Locks[r.Lock]
+	rate, sheet := b.Rates[r.Rate], b.Sheets[r.Sheet]
+	sheet.Line = int(r.SheetLine)
 	exact := func(units int64) decimal.Decimal { return decimal.New(units, -PriceScale) }
 	l := &Line{
 		Account: b.Accounts[r.Account], Item: b.Items[r.Item],
@@ -163,10 +168,10 @@ func (b *Block) Line(i int) *Line {
 	}
 	digits, _ := pricing.MinorDigits(rate.Currency) // known, or there would be no row
 	l.Proof = &Proof{
-		EventID: string(b.Text(r.Event)), Source: lock.Source, TaxRate: rate.Tax, MonthEnd: r.MonthEnd,
+		EventID: string(b.Text(r.Event)), Source: sheet, TaxRate: rate.Tax, MonthEnd: r.MonthEnd,
 		Cycle: pricing.Cycle{First: r.CycleFirst, Last: r.CycleLast, Days: int(r.CycleDays), Months: int(r.CycleMonths)},
 		Calculation: pricing.Calculation{
-			UnitPrice: lock.UnitPrice, Discount: lock.Discount, CycleMonths: int(r.CycleMonths), TermMonths: int(r.TermMonths),
+			UnitPrice: exact(r.ListPrice), Discount: exact(r.Discount), CycleMonths: int(r.CycleMonths), TermMonths: int(r.TermMonths),
 			BillingDays: int(r.BillingDays), CycleDays: int(r.CycleDays), ExchangeRate: rate.Exchange, Quantity: r.Quantity,
 			Credit: r.Credit, PerUnit: r.PerUnit, MinorDigits: digits,
 		},

@@ -65,7 +65,7 @@ func NewConsolidation(month pricing.Month, partner party.Partner, policies Polic
 // Add takes the invoice's next lines.
 func (c *Consolidation) Add(b *Block) error {
 	var byType [len(ChargeTypes)]Totals
-	locks, rates := make([]bool, len(b.Locks)), make([]bool, len(b.Rates))
+	sheets, rates := make([]bool, len(b.Sheets)), make([]bool, len(b.Rates))
 	account, of := int32(-1), (*CustomerTotal)(nil)
 	for i := range b.Rows {
 		r := &b.Rows[i]
@@ -82,7 +82,7 @@ func (c *Consolidation) Add(b *Block) error {
 		t := Totals{Lines: 1, Subtotal: r.Subtotal, TaxTotal: r.TaxTotal, Total: r.Total}
 		byType[r.Type].Merge(t)
 		of.Merge(t)
-		locks[r.Lock], rates[r.Rate] = true, true
+		sheets[r.Sheet], rates[r.Rate] = true, true
 	}
 	for i, t := range byType {
 		if t.Lines > 0 {
@@ -90,9 +90,9 @@ func (c *Consolidation) Add(b *Block) error {
 			c.section(ChargeTypes[i]).Merge(t)
 		}
 	}
-	for i, used := range locks {
+	for i, used := range sheets {
 		if used {
-			c.useSheet(b.Locks[i].Source)
+			c.useSheet(b.Sheets[i])
 		}
 	}
 	for i, used := range rates {

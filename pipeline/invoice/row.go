@@ -37,6 +37,12 @@ func (b *Biller) row(block *Block, c subscription.Charge, account *account) bool
 		CycleFirst: c.Cycle.First, CycleLast: c.Cycle.Last, CycleDays: int32(c.Cycle.Days), CycleMonths: int32(c.Cycle.Months),
 		TermMonths: int32(c.Term.Span.Months()), BillingDays: int32(c.Cycle.From(c.Start)), Quantity: c.Quantity,
 	}
+	var ok1, ok2 bool
+	r.ListPrice, ok1 = pricing.PriceUnits(lock.UnitPrice)
+	r.Discount, ok2 = pricing.PriceUnits(lock.Discount)
+	if !ok1 || !ok2 {
+		return false
+	}
 	units, ok := pricing.Calculation{
 		UnitPrice: lock.UnitPrice, CycleMonths: int(r.CycleMonths), TermMonths: int(r.TermMonths), Discount: lock.Discount,
 		BillingDays: int(r.BillingDays), CycleDays: int(r.CycleDays), ExchangeRate: rate.Exchange, Quantity: r.Quantity,
@@ -54,7 +60,8 @@ func (b *Biller) row(block *Block, c subscription.Charge, account *account) bool
 		b.accountOf(account)
 	}
 	r.Account = account.index
-	r.Lock, r.Item = b.lockAt(c.Term)
+	r.Item = b.itemAt(c.Term)
+	r.Sheet, r.SheetLine = b.sheetAt(&lock.Source), int32(lock.Source.Line)
 	if c.Note != "" {
 		r.Note = b.noteAt(Note{PriceAdjustment: jsonList(c.Note)})
 	}
@@ -112,28 +119,42 @@ func (b *Biller) firstOf(month pricing.Month) pricing.Date {
 	return month.First()
 }
 
-// lockAt returns the places of a term's lock and of what its lines share.
-func (b *Biller) lockAt(t *subscription.Term) (lock, item int32) {
-	k, ok := b.locks[t.Lock]
+// sheetAt returns the place of a price sheet.
+func (b *Biller) sheetAt(s *subscription.Source) int32 {
+	slot := uint32(s.Month) * 31
+	if len(s.Market) > 1 {
+		slot += uint32(s.Market[0])*7 + uint32(s.Market[1])*257
+	}
+	known := &b.sheets[slot%uint32(len(b.sheets))]
+	if known.of == b.shared && known.sheet.Month == s.Month && known.sheet.Market == s.Market && known.sheet.SHA256 == s.SHA256 && known.sheet.File == s.File {
+		return known.index
+	}
+	sheet := *s
+	sheet.Line = 0
+	index, ok := b.sheetIndex[sheet]
 	if !ok {
-		k = new(sharedLock)
-		b.locks[t.Lock] = k
+		index = int32(len(b.shared.Sheets))
+		b.shared.Sheets = append(b.shared.Sheets, sheet)
+		b.sheetIndex[sheet] = index
 	}
-	if k.of != b.shared {
-		k.of, k.index = b.shared, int32(len(b.shared.Locks))
-		b.shared.Locks = append(b.shared.Locks, t.Lock)
-	}
-	return k.index, b.itemAt(k, t)
+	*known = recentSheet{b.shared, sheet, index}
+	return index
 }
 
 // itemAt returns the place of what the lines of a term share.
-func (b *Biller) itemAt(k *sharedLock, t *subscription.Term) int32 {
-	for i := range k.items {
-		one := &k.items[i]
-		if one.sku == t.SKU && one.availability == t.AvailabilityID && one.addOn == t.AddOn && one.trial == t.Span.Trial &&
-			one.term == t.Span.Term && one.plan == t.Plan {
-			return one.item.place(b.shared)
+func (b *Biller) itemAt(t *subscription.Term) int32 {
+	slot := uint32(t.Plan)*8 + uint32(t.Span.Term)
+	for _, text := range [...]string{t.SKU.ProductID, t.SKU.SkuID} {
+		for i := range len(text) {
+			slot = (slot ^ uint32(text[i])) * 16777619
 		}
+	}
+	recent := &b.recent[slot%uint32(len(b.recent))]
+	k := t.Lock
+	if recent.item != nil && recent.sku == t.SKU && recent.plan == t.Plan && recent.term == t.Span.Term && recent.trial == t.Span.Trial && recent.addOn == t.AddOn &&
+		recent.availability == t.AvailabilityID && recent.promotion == k.PromotionID && recent.skuTitle == k.SkuTitle &&
+		recent.productTitle == k.ProductTitle && recent.publisher == k.Publisher {
+		return recent.item.place(b.shared)
 	}
 	item := itemOf(t)
 	known, ok := b.items[*item]
@@ -141,7 +162,10 @@ func (b *Biller) itemAt(k *sharedLock, t *subscription.Term) int32 {
 		known = &sharedItem{item: item}
 		b.items[*item] = known
 	}
-	k.items = append(k.items, lockItem{t.SKU, t.AvailabilityID, t.AddOn, t.Span.Trial, t.Span.Term, t.Plan, known})
+	*recent = recentItem{
+		sku: t.SKU, availability: t.AvailabilityID, addOn: t.AddOn, trial: t.Span.Trial, term: t.Span.Term, plan: t.Plan,
+		promotion: k.PromotionID, skuTitle: k.SkuTitle, productTitle: k.ProductTitle, publisher: k.Publisher, item: known,
+	}
 	return known.place(b.shared)
 }
 

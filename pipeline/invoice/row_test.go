@@ -89,7 +89,11 @@ func FuzzRowAgainstLine(f *testing.F) {
 func plain(l Line) any {
 	text := []string{l.UnitPrice.String(), l.EffectiveUnitPrice.String(), l.Quantity.String(), l.BillableQuantity.String(), l.ExchangeRate.String()}
 	l.UnitPrice, l.EffectiveUnitPrice, l.Quantity, l.BillableQuantity = decimal.Zero, decimal.Zero, decimal.Zero, decimal.Zero
-	return []any{text, l}
+	proof := *l.Proof
+	text = append(text, proof.Calculation.UnitPrice.String(), proof.Calculation.Discount.String())
+	proof.Calculation.UnitPrice, proof.Calculation.Discount = decimal.Zero, decimal.Zero
+	l.Proof = nil
+	return []any{text, l, proof}
 }
 
 // Lines of ordinary sizes all have rows: the other path is for the rest.

@@ -202,8 +202,7 @@ type standingSubscriptions struct {
 
 	next  nextTerm
 	lock  standingLock
-	locks locks
-	group int // whose the recent locks are
+	group int // whose numbers lock has parsed
 
 	rows []subscription.Standing
 	at   int
@@ -216,39 +215,8 @@ type standingLock struct {
 
 	month pages.Numbers[int32]
 	line  pages.Numbers[int64]
-}
 
-// lockRows are what a lock is made of, text by its place: rows with the same have
-// the same lock.
-type lockRows struct {
-	asked, unitPrice, currency, promotion, discount      int32
-	productTitle, skuTitle, publisher, market, file, sum int32
-
-	month int32
-	line  int64
-}
-
-// locks are all that were read, each once: most subscriptions have one that others
-// have, too.
-type locks struct {
-	recent [4096]oneLock // of a row group, by what nearly tells them apart
-	all    map[lockPlace][]knownLock
-}
-
-type oneLock struct {
-	rows lockRows
-	lock *subscription.Lock
-}
-
-// lockPlace nearly tells locks apart: the row of a sheet.
-type lockPlace struct {
-	sum, promotion string
-	line           int64
-}
-
-type knownLock struct {
-	text lockText
-	lock *subscription.Lock
+	prices, discounts parsed
 }
 
 func (s *standingSubscriptions) add(r *pages.Reader) {
@@ -304,14 +272,16 @@ func (k *standingLock) add(r *pages.Reader) {
 func (s *standingSubscriptions) decode(n, group int) (err error) {
 	if s.group != group {
 		s.group = group
-		clear(s.locks.recent[:])
+		s.lock.prices.clear()
+		s.lock.discounts.clear()
 	}
+	locks := make([]subscription.Lock, n)
 	s.rows, s.at = make([]subscription.Standing, n), 0
 	terms := make([]subscription.Term, n)
 	layers := make([]subscription.Layer, 0, n)
 	for i := range s.rows {
-		lock, err := s.lock.of(i, &s.locks)
-		if err != nil {
+		lock := &locks[i]
+		if err := s.lock.of(i, lock); err != nil {
 			return fmt.Errorf("subscription %s: %w", s.subscription.Values[i], err)
 		}
 		first, quantity := len(layers), s.quantity.Values[i]
@@ -338,75 +308,42 @@ func (s *standingSubscriptions) decode(n, group int) (err error) {
 	return nil
 }
 
-// of returns the lock of a row, the same as that of an earlier row where it can.
-func (k *standingLock) of(i int, known *locks) (lock *subscription.Lock, err error) {
-	line, price, sum := k.line.Values[i], k.unitPrice.Index[i], k.sum.Index[i]
-	recent := &known.recent[(uint64(line)*31+uint64(price)*17+uint64(sum)*1021)%uint64(len(known.recent))]
-	if r := &recent.rows; recent.lock != nil && r.line == line && r.unitPrice == price && r.sum == sum &&
-		r.month == k.month.Values[i] && r.asked == k.asked.Index[i] && r.currency == k.currency.Index[i] &&
-		r.promotion == k.promotion.Index[i] && r.discount == k.discount.Index[i] && r.productTitle == k.productTitle.Index[i] &&
-		r.skuTitle == k.skuTitle.Index[i] && r.publisher == k.publisher.Index[i] && r.market == k.market.Index[i] && r.file == k.file.Index[i] {
-		return recent.lock, nil
+// of makes the lock of a row. Looking for an equal one among all would take longer.
+func (k *standingLock) of(i int, lock *subscription.Lock) (err error) {
+	if lock.UnitPrice, err = k.prices.of(&k.unitPrice, i); err != nil {
+		return fmt.Errorf("price %q: %w", k.unitPrice.Of(i), err)
 	}
-	rows := lockRows{
-		asked: k.asked.Index[i], unitPrice: price, currency: k.currency.Index[i], promotion: k.promotion.Index[i],
-		discount: k.discount.Index[i], productTitle: k.productTitle.Index[i], skuTitle: k.skuTitle.Index[i],
-		publisher: k.publisher.Index[i], market: k.market.Index[i], file: k.file.Index[i], sum: sum,
-		month: k.month.Values[i], line: line,
+	if lock.Discount, err = k.discounts.of(&k.discount, i); err != nil {
+		return fmt.Errorf("discount %q: %w", k.discount.Of(i), err)
 	}
-	if lock, err = known.find(lockPlace{k.sum.Of(i), k.promotion.Of(i), line}, k.text(i)); err != nil {
-		return nil, err
-	}
-	*recent = oneLock{rows, lock}
-	return lock, nil
+	lock.Asked, lock.Currency, lock.PromotionID = k.asked.Of(i), k.currency.Of(i), k.promotion.Of(i)
+	lock.ProductTitle, lock.SkuTitle, lock.Publisher = k.productTitle.Of(i), k.skuTitle.Of(i), k.publisher.Of(i)
+	lock.Source = subscription.Source{Market: k.market.Of(i), Month: pricing.Month(k.month.Values[i]),
+		File: k.file.Of(i), SHA256: k.sum.Of(i), Line: int(k.line.Values[i])}
+	return nil
 }
 
-func (l *locks) find(place lockPlace, text lockText) (*subscription.Lock, error) {
-	for _, one := range l.all[place] {
-		if one.text == text {
-			return one.lock, nil
+// parsed are the numbers that stand in a row group's dictionary as text, each
+// parsed once.
+type parsed struct {
+	numbers []decimal.Decimal
+	done    []bool
+}
+
+func (p *parsed) clear() { p.numbers, p.done = p.numbers[:0], p.done[:0] }
+
+func (p *parsed) of(names *pages.Names, i int) (d decimal.Decimal, err error) {
+	at := int(names.Index[i])
+	for len(p.done) <= at {
+		p.numbers, p.done = append(p.numbers, decimal.Decimal{}), append(p.done, false)
+	}
+	if !p.done[at] {
+		if p.numbers[at], err = decimal.NewFromString(names.Of(i)); err != nil {
+			return d, err
 		}
+		p.done[at] = true
 	}
-	lock, err := text.lock()
-	if err != nil {
-		return nil, err
-	}
-	if l.all == nil {
-		l.all = make(map[lockPlace][]knownLock)
-	}
-	l.all[place] = append(l.all[place], knownLock{text, lock})
-	return lock, nil
-}
-
-// lockText is a lock as its columns have it: equal for the same lock.
-type lockText struct {
-	asked, unitPrice, currency, promotion, discount string
-	productTitle, skuTitle, publisher               string
-	source                                          subscription.Source
-}
-
-func (k *standingLock) text(i int) lockText {
-	return lockText{
-		asked: k.asked.Of(i), unitPrice: k.unitPrice.Of(i), currency: k.currency.Of(i), promotion: k.promotion.Of(i), discount: k.discount.Of(i),
-		productTitle: k.productTitle.Of(i), skuTitle: k.skuTitle.Of(i), publisher: k.publisher.Of(i),
-		source: subscription.Source{Market: k.market.Of(i), Month: pricing.Month(k.month.Values[i]),
-			File: k.file.Of(i), SHA256: k.sum.Of(i), Line: int(k.line.Values[i])},
-	}
-}
-
-func (t lockText) lock() (*subscription.Lock, error) {
-	unitPrice, err := decimal.NewFromString(t.unitPrice)
-	if err != nil {
-		return nil, fmt.Errorf("price %q: %w", t.unitPrice, err)
-	}
-	discount, err := decimal.NewFromString(t.discount)
-	if err != nil {
-		return nil, fmt.Errorf("discount %q: %w", t.discount, err)
-	}
-	return &subscription.Lock{
-		Asked: t.asked, UnitPrice: unitPrice, Currency: t.currency, PromotionID: t.promotion, Discount: discount,
-		ProductTitle: t.productTitle, SkuTitle: t.skuTitle, Publisher: t.publisher, Source: t.source,
-	}, nil
+	return p.numbers[at], nil
 }
 
 var errLayers = errors.New("its layers of seats cannot be read")
