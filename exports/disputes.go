@@ -23,16 +23,17 @@ type Dispute struct {
 	Invoice, File, Rows    string
 	ChargeType             string
 	ChargeStart, ChargeEnd pricing.Date
-	// Totals in minor units of Currency: Difference = Billed - Expected.
+	// Totals with tax, in minor units of Currency: Difference = Billed - Expected.
 	Currency                     string
 	Expected, Billed, Difference int64
-	Rule, Explanation            string
+	// Cause is that of the difference, or several, with commas between.
+	Cause, Rule, Explanation string
 }
 
 var disputeColumns = [...]sheetColumn{
 	{title: "SubscriptionId", width: 38}, {title: "Invoice", width: 14}, {title: "File", width: 28}, {title: "Row", width: 10},
-	{title: "Expected", width: 14, kind: kindAmount}, {title: "Billed", width: 14, kind: kindAmount}, {title: "Difference", width: 14, kind: kindAmount},
-	{title: "Currency", width: 10}, {title: "Rule", width: disputeWidth, kind: kindWrapped}, {title: "Explanation", width: disputeWidth, kind: kindWrapped},
+	{title: "Expected (gross)", width: 17, kind: kindAmount}, {title: "Billed (gross)", width: 17, kind: kindAmount},
+	{title: "Difference (gross)", width: 18, kind: kindAmount}, {title: "Currency", width: 10}, {title: "Cause", width: 18}, {title: "Rule", width: disputeWidth, kind: kindWrapped}, {title: "Explanation", width: disputeWidth, kind: kindWrapped},
 	{title: "ChargeType", width: 17}, {title: "ChargeStartDate", width: 17, kind: kindDate}, {title: "ChargeEndDate", width: 17, kind: kindDate},
 	{title: "Product", width: 34}, {title: "CustomerName", width: 28}, {title: "CustomerId", width: 38}, {title: "PartnerId", width: 38},
 }
@@ -41,7 +42,7 @@ const (
 	// disputeWidth is how wide a column of sentences is.
 	disputeWidth = 60
 	// disputesPrinted is how many columns are printed, up to the sentences.
-	disputesPrinted = 10
+	disputesPrinted = 11
 )
 
 // amounts are Microsoft's two sides and what is between them.
@@ -123,7 +124,7 @@ func (d *Dispute) texts(digits int) []string {
 	for _, minor := range d.amounts() {
 		cells = append(cells, pricing.FormatMinor(minor, digits))
 	}
-	return append(cells, guarded(d.Currency), guarded(d.Rule), guarded(d.Explanation), guarded(d.ChargeType), day(d.ChargeStart), day(d.ChargeEnd),
+	return append(cells, guarded(d.Currency), guarded(d.Cause), guarded(d.Rule), guarded(d.Explanation), guarded(d.ChargeType), day(d.ChargeStart), day(d.ChargeEnd),
 		guarded(d.Product), guarded(d.CustomerName), guarded(d.CustomerID), guarded(d.PartnerID))
 }
 
@@ -174,7 +175,7 @@ func (b *disputesBook) add(d *Dispute, digits int) error {
 	for _, minor := range d.amounts() {
 		row.money(minor, digits, style)
 	}
-	for _, text := range []string{d.Currency, d.Rule, d.Explanation, d.ChargeType} {
+	for _, text := range []string{d.Currency, d.Cause, d.Rule, d.Explanation, d.ChargeType} {
 		row.text(text)
 	}
 	row.date(d.ChargeStart)

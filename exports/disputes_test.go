@@ -21,7 +21,7 @@ func disputed() []Dispute {
 	return []Dispute{
 		{PartnerID: "p", CustomerID: "c1", CustomerName: "=SUM(A1)", SubscriptionID: "0001e5", Product: "Visio Plan 2", Invoice: "G045210882", File: "october.csv", Rows: "7 9",
 			ChargeType: "cycleCharge", ChargeStart: day("2026-10-01"), ChargeEnd: day("2026-10-31"), Currency: "EUR", Expected: 25844, Billed: 26838, Difference: 994,
-			Rule: rule, Explanation: long},
+			Cause: "quantity, days", Rule: rule, Explanation: long},
 		{PartnerID: "p", CustomerID: "c2", SubscriptionID: "s2", Rows: "12", ChargeStart: pricing.NoDate, ChargeEnd: pricing.NoDate, Currency: "JPY",
 			Expected: 1_200_000, Billed: 0, Difference: -1_200_000, Rule: rule, Explanation: "-1 seat"},
 		{PartnerID: "p", CustomerID: "c3", SubscriptionID: "s3", Rows: "13", ChargeStart: day("2026-10-05"), ChargeEnd: day("2026-11-04"), Currency: "KWD",
@@ -66,10 +66,11 @@ func TestDisputesWorkbook(t *testing.T) {
 		{"F3", "0", "0", "#,##0;[Red]-#,##0"},
 		{"G3", "-1,200,000", "-1200000", "#,##0;[Red]-#,##0"},
 		{"G4", "0.001", "0.001", "#,##0.000;[Red]-#,##0.000"},
-		{"J3", "-1 seat", "-1 seat", "@"},
-		{"L2", "2026-10-01", "46296", "yyyy-mm-dd"},
-		{"L3", "", "", ""},
-		{"O2", "=SUM(A1)", "=SUM(A1)", "@"},
+		{"I2", "quantity, days", "quantity, days", "@"},
+		{"K3", "-1 seat", "-1 seat", "@"},
+		{"M2", "2026-10-01", "46296", "yyyy-mm-dd"},
+		{"M3", "", "", ""},
+		{"P2", "=SUM(A1)", "=SUM(A1)", "@"},
 	} {
 		shows, err := f.GetCellValue(disputesSheet, c.cell)
 		if err != nil {
@@ -94,12 +95,12 @@ func TestDisputesWorkbook(t *testing.T) {
 			t.Errorf("%s has the format %v, want %s", c.cell, style.CustomNumFmt, c.format)
 		}
 	}
-	for _, cell := range []string{"E2", "F3", "G4", "L2"} {
+	for _, cell := range []string{"E2", "F3", "G4", "M2"} {
 		if kind, err := f.GetCellType(disputesSheet, cell); err != nil || kind != excelize.CellTypeUnset {
 			t.Errorf("%s is no number: %v, %v", cell, kind, err)
 		}
 	}
-	if tables, err := f.GetTables(disputesSheet); err != nil || len(tables) != 1 || tables[0].Range != "A1:Q4" || tables[0].Name != "Disputes" {
+	if tables, err := f.GetTables(disputesSheet); err != nil || len(tables) != 1 || tables[0].Range != "A1:R4" || tables[0].Name != "Disputes" {
 		t.Errorf("tables %+v, %v", tables, err)
 	}
 	if panes, err := f.GetPanes(disputesSheet); err != nil || !panes.Freeze || panes.XSplit != 1 || panes.YSplit != 1 {
@@ -113,7 +114,7 @@ func TestDisputesWorkbook(t *testing.T) {
 		names = append(names, n.Name+" "+n.RefersTo)
 	}
 	slices.Sort(names)
-	if want := []string{"_xlnm.Print_Area 'Disputes'!$A$1:$J$4", "_xlnm.Print_Titles 'Disputes'!$1:$1"}; !slices.Equal(names, want) {
+	if want := []string{"_xlnm.Print_Area 'Disputes'!$A$1:$K$4", "_xlnm.Print_Titles 'Disputes'!$1:$1"}; !slices.Equal(names, want) {
 		t.Errorf("names %q", names)
 	}
 	if height, err := f.GetRowHeight(disputesSheet, 2); err != nil || height != 45 {
@@ -146,8 +147,8 @@ func TestDisputesCSV(t *testing.T) {
 		t.Errorf("headings %q, the sheet's %q", rows[0], sheet[0])
 	}
 	for column, want := range map[string][]string{
-		"Difference": {"9.94", "-1200000", "0.001"}, "CustomerName": {"'=SUM(A1)", "", ""}, "Explanation": {disputed()[0].Explanation, "'-1 seat", "truncated"},
-		"ChargeEndDate": {"2026-10-31", "", "2026-11-04"},
+		"Difference (gross)": {"9.94", "-1200000", "0.001"}, "CustomerName": {"'=SUM(A1)", "", ""}, "Explanation": {disputed()[0].Explanation, "'-1 seat", "truncated"},
+		"Cause": {"quantity, days", "", ""}, "ChargeEndDate": {"2026-10-31", "", "2026-11-04"},
 	} {
 		at := slices.Index(rows[0], column)
 		for i, row := range rows[1:] {
@@ -175,7 +176,7 @@ func TestDisputesThatFailStayFailed(t *testing.T) {
 // Another program opens it and adds up the same.
 func TestDisputesInLibreOffice(t *testing.T) {
 	t.Parallel()
-	got := sumOf(t, convert(t, disputesWorkbook(t, disputed())), disputesSheet, "Difference")
+	got := sumOf(t, convert(t, disputesWorkbook(t, disputed())), disputesSheet, "Difference (gross)")
 	if want := decimal.RequireFromString("9.94").Sub(decimal.NewFromInt(1_200_000)).Add(decimal.RequireFromString("0.001")); !got.Equal(want) {
 		t.Errorf("LibreOffice adds up %s, want %s", got, want)
 	}

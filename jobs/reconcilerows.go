@@ -236,34 +236,44 @@ var rules = map[reconcile.Cause]string{
 }
 
 // disputeOf makes a line for Microsoft's support of the rows of one match, nil
-// when there is nothing of theirs to dispute.
-func disputeOf(rows []exports.Difference) *exports.Dispute {
+// when there is nothing of theirs to dispute. What is expected of lines that
+// they billed in the month is what our lines of the match come to, in whatever
+// month we billed them: our being late is no fault of theirs. What they dated
+// into a later month is not due yet; what they billed in another month is that
+// one's to dispute.
+func disputeOf(month pricing.Month, rows []exports.Difference) *exports.Dispute {
 	first := &rows[0]
-	if first.Theirs.Lines == 0 {
+	ours, theirs := &first.Ours, &first.Theirs
+	if theirs.Lines == 0 || theirs.Month != month.String() {
 		return nil
 	}
 	d := &exports.Dispute{PartnerID: first.PartnerID, CustomerID: first.CustomerID, CustomerName: first.CustomerName, SubscriptionID: first.SubscriptionID,
-		Product: first.SkuName, Invoice: first.Theirs.Invoice, File: first.Theirs.File, Rows: first.Theirs.Rows, ChargeType: first.Theirs.ChargeType,
-		ChargeStart: first.Theirs.ChargeStart, ChargeEnd: first.Theirs.ChargeEnd, Currency: first.Theirs.Currency, Billed: first.Theirs.Total}
-	var rulesFound, explained []string
+		Product: first.SkuName, Invoice: theirs.Invoice, File: theirs.File, Rows: theirs.Rows, ChargeType: theirs.ChargeType,
+		ChargeStart: theirs.ChargeStart, ChargeEnd: theirs.ChargeEnd, Currency: theirs.Currency, Expected: ours.Total, Billed: theirs.Total}
+	if ours.Lines > 0 && ours.Currency != theirs.Currency {
+		return nil // two currencies have no difference
+	}
+	elsewhere := ours.Lines > 0 && ours.Month != theirs.Month
+	early := elsewhere && theirs.OrderDate != pricing.NoDate && theirs.OrderDate.Month() > month
+	if early {
+		d.Expected = 0
+	}
+	var causes, rulesFound, explained []string
 	for i := range rows {
 		row := &rows[i]
-		if row.Status != StatusOpen {
+		if row.Status != StatusOpen || elsewhere && !early && row.Cause == string(reconcile.Period) {
 			continue
 		}
-		d.Difference += row.Total
-		if row.Currency != d.Currency {
-			return nil // two currencies have no difference
-		}
+		causes = append(causes, row.Cause)
 		if rule := rules[reconcile.Cause(row.Cause)]; rule != "" && !slices.Contains(rulesFound, rule) {
 			rulesFound = append(rulesFound, rule)
 		}
 		explained = append(explained, row.Explanation)
 	}
-	if len(explained) == 0 || d.Difference == 0 {
+	d.Difference = d.Billed - d.Expected
+	if len(causes) == 0 || d.Difference == 0 {
 		return nil
 	}
-	d.Expected = d.Billed - d.Difference
-	d.Rule, d.Explanation = strings.Join(rulesFound, "; "), strings.Join(explained, "; ")
+	d.Cause, d.Rule, d.Explanation = strings.Join(causes, ", "), strings.Join(rulesFound, "; "), strings.Join(explained, "; ")
 	return d
 }

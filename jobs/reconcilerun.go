@@ -564,7 +564,7 @@ func (r *reconciliation) writeRows(rows []exports.Difference) error {
 	if r.disputes == nil {
 		return nil
 	}
-	if d := disputeOf(rows); d != nil {
+	if d := disputeOf(r.plan.Month, rows); d != nil {
 		r.result.Disputes++
 		return r.disputes.writer.Encode(d)
 	}
