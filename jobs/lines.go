@@ -26,10 +26,11 @@ func (l *lines) number(partnerID, invoice string) {
 	}
 }
 
-// blocks yields the lines as they are kept.
+// blocks yields the lines as they are kept. A block is good until the next one.
 func (l *lines) blocks(yield func(*invoice.Block, error) bool) {
+	var room invoice.Block
 	for _, k := range l.kept {
-		b, err := k.Block()
+		b, err := k.Block(&room)
 		if !yield(b, err) || err != nil {
 			return
 		}

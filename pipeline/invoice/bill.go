@@ -217,6 +217,7 @@ func (b *Biller) Take() map[string][]*Block {
 		blocks = slices.DeleteFunc(blocks, func(one *Block) bool { return len(one.Rows) == 0 })
 		if len(blocks) > 0 {
 			lines[id] = blocks
+			blocks[len(blocks)-1].clip()
 		}
 	}
 	b.shared, b.sheetIndex = new(Shared), make(map[subscription.Source]int32)

@@ -2,6 +2,7 @@ package invoice
 
 import (
 	"iter"
+	"slices"
 	"unsafe"
 
 	"github.com/shopspring/decimal"
@@ -105,6 +106,13 @@ type Note struct {
 // Text returns a text of the block. It is good as long as the block is.
 func (b *Block) Text(t Text) []byte { return b.Texts[t.At : t.At+t.Len : t.At+t.Len] }
 
+// clip gives back room that many more lines would have had.
+func (b *Block) clip() {
+	if 4*len(b.Rows) < 3*cap(b.Rows) {
+		b.Rows, b.Texts = append([]Row(nil), b.Rows...), append([]byte(nil), b.Texts...)
+	}
+}
+
 // clear forgets the lines and keeps the room that they took.
 func (b *Block) clear() { b.Rows, b.Texts = b.Rows[:0], b.Texts[:0] }
 
@@ -202,6 +210,6 @@ func (b *Block) RowBytes() []byte {
 // Room gives the block n rows and returns their memory, to be filled with what
 // [Block.RowBytes] was.
 func (b *Block) Room(n int) []byte {
-	b.Rows = make([]Row, n)
+	b.Rows = slices.Grow(b.Rows[:0], n)[:n]
 	return b.RowBytes()
 }

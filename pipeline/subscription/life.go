@@ -35,6 +35,9 @@ type Lives struct {
 	room   []subscription
 	layers []layer
 	locks  map[lockContent]*Lock
+	// renewals are the locks of what was looked up at 00:00 without a promotion:
+	// many terms renew on the same day by the same row.
+	renewals map[pricing.PriceQuery]*Lock
 }
 
 // lockContent nearly tells locks apart.
@@ -44,8 +47,8 @@ type lockContent struct {
 	market, asked, promotion string
 }
 
-// Live lives a customer's history as the function [Live] does. The End is good
-// until the next call.
+// Live lives a customer's history as the function [Live] does. All calls must have
+// worlds of the same price sheets. The End is good until the next call.
 func (ls *Lives) Live(world World, sink Sink, customerID string, from []Standing, changes []*change.Change, until pricing.Month) (End, error) {
 	l := &ls.life
 	*l = life{
@@ -419,6 +422,13 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 	if remembered && lock.Asked == asked {
 		return &lock, nil
 	}
+	renews := !remembered && own == nil && asked == "" && at == at.Date().Instant() && !term.Span.Trial
+	if renews {
+		if known, ok := l.lives.renewals[q]; ok {
+			l.sink.Locked(key, *known)
+			return known, nil
+		}
+	}
 	switch {
 	case remembered:
 		// The price stands; only the promotion is asked for anew.
@@ -432,6 +442,7 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 		if err != nil {
 			return nil, err
 		}
+		renews = renews && !price.Stale // that is reported each time
 		lock.ProductTitle, lock.SkuTitle, lock.Publisher = price.Row.ProductTitle, price.Row.SkuTitle, price.Row.Publisher
 		lock.UnitPrice, lock.Currency = price.Row.UnitPrice, price.Row.Currency
 		lock.Source = Source{Market: price.Sheet.Market, Month: price.Sheet.Month, File: price.Sheet.File,
@@ -442,7 +453,14 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 		lock.PromotionID, lock.Discount = l.discount(asked, q)
 	}
 	l.sink.Locked(key, lock)
-	return l.lives.shared(lock), nil
+	shared := l.lives.shared(lock)
+	if renews {
+		if l.lives.renewals == nil {
+			l.lives.renewals = make(map[pricing.PriceQuery]*Lock)
+		}
+		l.lives.renewals[q] = shared
+	}
+	return shared, nil
 }
 
 func (l *life) reportStale(event pricing.Month, q pricing.PriceQuery, price pricing.Price, err error) {

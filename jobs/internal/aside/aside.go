@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/calends/calends/pipeline/invoice"
@@ -48,7 +49,11 @@ func (k Kept) Others() []*invoice.Line { return k.block.Others }
 func (s *Shelf) Put(b *invoice.Block) (Kept, error) {
 	rows := b.RowBytes()
 	k := Kept{block: *b, lines: len(b.Rows), shelf: s, rows: len(rows), texts: len(b.Texts)}
-	if size := int64(len(rows) + len(b.Texts)); s.held+size <= s.limit {
+	room := cap(b.Texts)
+	if len(b.Rows) > 0 {
+		room += len(rows) / len(b.Rows) * cap(b.Rows)
+	}
+	if size := int64(room); s.held+size <= s.limit {
 		s.held += size
 		return k, nil
 	}
@@ -68,21 +73,22 @@ func (s *Shelf) Put(b *invoice.Block) (Kept, error) {
 	return k, nil
 }
 
-// Block returns the block.
-func (k Kept) Block() (*invoice.Block, error) {
-	b := k.block
-	if len(b.Rows) == k.lines {
-		return &b, nil
+// Block returns the block. What was in the file is read into room, which is good
+// until it is used for another.
+func (k Kept) Block(room *invoice.Block) (*invoice.Block, error) {
+	if len(k.block.Rows) == k.lines {
+		return &k.block, nil
 	}
-	rows, texts := b.Room(k.lines), make([]byte, k.texts)
+	room.Shared, room.Currency = k.block.Shared, k.block.Currency
+	rows := room.Room(k.lines)
+	room.Texts = slices.Grow(room.Texts[:0], k.texts)[:k.texts]
 	if _, err := k.shelf.file.ReadAt(rows, k.at); err != nil {
 		return nil, fmt.Errorf("read lines put aside in %s: %w", k.shelf.file.Name(), err)
 	}
-	if _, err := k.shelf.file.ReadAt(texts, k.at+int64(k.rows)); err != nil && len(texts) > 0 {
+	if _, err := k.shelf.file.ReadAt(room.Texts, k.at+int64(k.rows)); err != nil && k.texts > 0 {
 		return nil, fmt.Errorf("read lines put aside in %s: %w", k.shelf.file.Name(), err)
 	}
-	b.Texts = texts
-	return &b, nil
+	return room, nil
 }
 
 // Close removes what was put aside.
