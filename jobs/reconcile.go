@@ -16,8 +16,8 @@ type ReconcilePlan struct {
 	Stdin io.Reader
 	// Folder that Files are below, "" for the working folder.
 	Folder string
-	// Partners, by id. None: those that the files name. A partner that is named
-	// here and in no file has all its lines missing there.
+	// Partners, by id. None: those that the files bill in the month. A partner that
+	// is named here and in no file has all its lines missing there.
 	Partners []string
 	// Formats of the files to write, see [ReconcileFormats]. None: all.
 	Formats []string
@@ -105,6 +105,11 @@ type ReconcileResult struct {
 	Outside    int64 `json:"outside"`
 	// Unread counts lines that could not be read.
 	Unread int64 `json:"unread"`
+	// LeftOut are partners whom the files name and none of them bills in the month.
+	LeftOut []LeftOutPartner `json:"leftOut,omitempty"`
+	// Unnamed are partners whom the plan names and no file: all of their lines are
+	// missing there.
+	Unnamed []string `json:"unnamed,omitempty"`
 	// Absent are partners with an invoice of ours and no line in the files.
 	Absent   []string `json:"absent,omitempty"`
 	Disputes int      `json:"disputes,omitempty"`
@@ -116,7 +121,7 @@ type ReconcileResult struct {
 
 // NeedsALook reports whether the result leaves something for a person.
 func (r ReconcileResult) NeedsALook() bool {
-	return r.Open > 0 || r.Unread > 0 || len(r.Foreign) > 0 || r.refusedFiles() > 0 || r.strangers() > 0
+	return r.Open > 0 || r.Unread > 0 || len(r.Foreign) > 0 || len(r.LeftOut) > 0 || r.refusedFiles() > 0 || r.strangers() > 0
 }
 
 // strangers counts lines of a PartnerId that nobody knows, although somebody
@@ -169,6 +174,12 @@ type ReconciledPartner struct {
 	Open      int               `json:"open"`
 	Sides     []ReconciledSides `json:"sides"`
 	Causes    []ReconciledCause `json:"causes"`
+}
+
+// LeftOutPartner is a partner who was not compared, and why.
+type LeftOutPartner struct {
+	PartnerID string `json:"partnerId"`
+	Reason    string `json:"reason"`
 }
 
 // UnprovenPartner is a partner whose lines do not come out again as they stand.

@@ -425,6 +425,44 @@ func TestReconcileBesideTheMonth(t *testing.T) {
 	}
 }
 
+// Of a partner whose file is of another month, or cannot be read, nothing is
+// compared, and nothing is published; the others are.
+func TestReconcileLeavesOut(t *testing.T) {
+	t.Parallel()
+	env := storyEnv(t)
+	good := newerCSV(billedRows(t, env, "2024-03", demoAmerican))
+	unread := billedRows(t, env, "2024-03", demoEuropean)
+	for _, r := range unread {
+		r["Subtotal"] = "12,3O"
+	}
+	for _, c := range []struct {
+		name string
+		file []byte
+		why  string
+	}{
+		{"the month after", newerCSV(billedRows(t, env, "2024-04", demoEuropean)), "other.csv: billed in 2024-04, not in 2024-03"},
+		{"nothing to read", newerCSV(unread), "no line of it in other.csv could be read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			result := reconciled(t, storyEnv(t), ReconcilePlan{Files: files(t, map[string][]byte{"us.csv": good, "other.csv": c.file})})
+			if len(result.LeftOut) != 1 || result.LeftOut[0] != (LeftOutPartner{demoEuropean, c.why}) {
+				t.Errorf("left out: %+v", result.LeftOut)
+			}
+			if len(result.Partners) != 1 || result.Partners[0].PartnerID != demoAmerican || slices.Contains(result.Absent, demoEuropean) {
+				t.Errorf("compared %+v, absent %v", result.Partners, result.Absent)
+			}
+			if got := causesText(result); len(got) > 0 || !result.NeedsALook() {
+				t.Errorf("causes %q, needs a look: %v", got, result.NeedsALook())
+			}
+		})
+	}
+	given := files(t, map[string][]byte{"april.csv": newerCSV(billedRows(t, env, "2024-04", demoEuropean))})
+	if result := reconciled(t, env, ReconcilePlan{Files: []string{"2024-03=" + given[0]}}); len(result.Partners) != 1 || len(result.LeftOut) > 0 {
+		t.Errorf("a file that the user knows better is not compared: %+v", result.LeftOut)
+	}
+}
+
 // A file of the next month that holds nothing but lines of this one: its number,
 // its name or the user says so, and each is found to be moved.
 func TestReconcileMovedLines(t *testing.T) {
@@ -534,6 +572,7 @@ func TestReconcileRefusals(t *testing.T) {
 	t.Parallel()
 	env := storyEnv(t)
 	good := newerCSV(billedRows(t, env, "2024-03", demoEuropean))
+	april := newerCSV(billedRows(t, env, "2024-04", demoEuropean))
 	packed := graphExport(billedRows(t, env, "2024-03", demoEuropean))
 	broken := strings.Replace(string(good), "258.44", "258,44x", 1) // two columns for one
 	for _, c := range []struct {
@@ -548,6 +587,11 @@ func TestReconcileRefusals(t *testing.T) {
 		{"another kind of file", ReconcilePlan{}, map[string][]byte{"p.csv": []byte("PartnerId,BillingCurrency\na,EUR\n")}, ErrUsage, "p.csv: is a file of partners, no reconciliation file"},
 		{"no file of any kind", ReconcilePlan{}, map[string][]byte{"x.csv": []byte("a,b\n1,2\n")}, ErrUsage, "x.csv: starts with"},
 		{"a header and no lines", ReconcilePlan{}, map[string][]byte{"h.csv": newerCSV(nil)}, ErrUsage, "h.csv: has no lines"},
+		{"a header and lines that are all refused", ReconcilePlan{}, map[string][]byte{"h.csv": []byte(strings.ReplaceAll(string(good), ".", ",x"))}, ErrUsage,
+			"h.csv: none of its 25 lines can be read; line 2: "},
+		{"a file of the month after", ReconcilePlan{}, map[string][]byte{"april.csv": april}, ErrMissing,
+			"none of the files bills 2024-03:\n  april.csv: bills 2024-04\ngive Microsoft's files of 2024-03"},
+		{"the same, for a partner that is asked for", ReconcilePlan{Partners: []string{demoEuropean}}, map[string][]byte{"april.csv": april}, ErrMissing, "april.csv: bills 2024-04"},
 		{"disputes as a picture", ReconcilePlan{Disputes: "ticket.png"}, map[string][]byte{"a.csv": good}, ErrUsage, `"ticket.png": want a name that ends in .csv or .xlsx`},
 		{"a packed file that breaks off", ReconcilePlan{}, map[string][]byte{"g.json.gz": packed[:len(packed)/2]}, nil, "read g.json.gz: it breaks off: what is packed in it ends too early"},
 		{"a file that breaks off", ReconcilePlan{}, map[string][]byte{"g.csv": good[:len(good)-60]}, nil, "read g.csv: it breaks off: its last line, 26, has "},

@@ -44,12 +44,18 @@ type document struct {
 	number     string
 	months     map[pricing.Month]int // lines by the month of their date
 	partners   map[string]bool       // of ours
+	readable   map[partnerMonth]int  // lines that could be read, by the month of their date
 	currencies map[string]bool
 	// month is the one that it bills: most of its lines have it, unless by says
 	// otherwise. own are all that it bills, where it is no single invoice.
 	month pricing.Month
 	own   map[pricing.Month]bool
 	by    MonthBy
+}
+
+type partnerMonth struct {
+	partner string
+	month   pricing.Month
 }
 
 // settle finds the month that has most of the lines.
@@ -97,9 +103,12 @@ func (d *document) lines() (n int) {
 }
 
 // monthOf is the month in which a line was billed.
-func (d *document) monthOf(l *invoice.Line) pricing.Month {
-	if m := dated(l); d.own[m] {
-		return m
+func (d *document) monthOf(l *invoice.Line) pricing.Month { return d.billing(dated(l)) }
+
+// billing is the month in which lines dated in a month were billed.
+func (d *document) billing(dated pricing.Month) pricing.Month {
+	if d.own[dated] {
+		return dated
 	}
 	return d.month
 }
@@ -348,9 +357,12 @@ func (r *reading) settle() error {
 			f.Same = first[f.SHA256]
 			continue
 		}
-		if f.Lines+f.Refused+f.Others > 0 || len(r.parties.wanted) > 0 {
+		switch usable := f.Lines + f.Others; {
+		case usable > 0 || f.Refused == 0 && len(r.parties.wanted) > 0:
 			left = true
-		} else { // alone it compares nothing, which must not look like agreement
+		case f.Refused > 0:
+			reasons = append(reasons, f.Name+": "+f.allRefused())
+		default: // alone it compares nothing, which must not look like agreement
 			reasons = append(reasons, f.Name+": has no lines")
 		}
 		first[f.SHA256] = f.Name
@@ -580,6 +592,7 @@ func (t *taker) take() (*table.Error, error) {
 	}
 	t.line.Account.PartnerID, t.line.Account.CustomerID = partner, customer
 	r.document = t.document(partner)
+	t.file.documents[r.document].readable[partnerMonth{partner, dated(&t.line)}]++
 	t.file.Lines++
 	t.key, t.value = r.sortKey(t.key[:0]), r.encode(t.value[:0])
 	return nil, t.sorter.Add(t.key, t.value)
@@ -633,7 +646,7 @@ func (t *taker) document(partner string) int {
 		i = len(t.file.documents)
 		t.file.byNumber[t.line.InvoiceNumber] = i
 		t.file.documents = append(t.file.documents, &document{number: t.line.InvoiceNumber, months: make(map[pricing.Month]int),
-			partners: make(map[string]bool), currencies: make(map[string]bool)})
+			partners: make(map[string]bool), readable: make(map[partnerMonth]int), currencies: make(map[string]bool)})
 	}
 	d := t.file.documents[i]
 	d.months[dated(&t.line)]++

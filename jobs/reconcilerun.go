@@ -31,7 +31,9 @@ import (
 //   - The differences of each partner become files in the bucket. When a revision
 //     says the same already, nothing is written.
 //
-// A partner is compared when a file names it or the plan does. Of ours, a line
+// A partner is compared when a file bills it in the month; when files name it and
+// none does, it is left out, and where that leaves nobody the run is refused. One
+// that the plan names and no file is compared with nothing. Of ours, a line
 // belongs to the month of its invoice; of theirs, to the month that its document
 // bills: see [ReconciledDocument].
 func (e Env) Reconcile(ctx context.Context, plan ReconcilePlan) (result ReconcileResult, err error) {
@@ -72,7 +74,7 @@ type reconciliation struct {
 	at      snapshot
 	month   ledger.Month
 	around  []ledger.Month // in order, the month among them
-	// partners that are compared, and for each the months that their files have.
+	// partners that are compared, and for each of them the months that their files have.
 	partners    []string
 	theirMonths map[string][]pricing.Month
 	refusals    map[string][]reconcile.Refusal // by customer
@@ -179,40 +181,6 @@ func (r *reconciliation) close() error {
 	return errors.Join(append(errs, os.RemoveAll(r.root))...)
 }
 
-// choosePartners finds whom to compare, and which months the files have of each.
-func (r *reconciliation) choosePartners() error {
-	months := make(map[string]map[pricing.Month]bool)
-	for id := range r.reading.parties.wanted {
-		months[id] = make(map[pricing.Month]bool)
-	}
-	for _, f := range r.reading.files {
-		if f.Same != "" {
-			continue
-		}
-		if strings.HasPrefix(f.Kind, "legacy") {
-			r.legacy[f.Name] = true
-		}
-		for _, d := range f.documents {
-			for id := range d.partners {
-				if months[id] == nil {
-					months[id] = make(map[pricing.Month]bool)
-				}
-				maps.Copy(months[id], d.full())
-			}
-		}
-	}
-	r.partners = slices.Sorted(maps.Keys(months))
-	for id, of := range months {
-		r.theirMonths[id] = slices.Sorted(maps.Keys(of))
-	}
-	for _, inv := range r.month.Current.Invoices {
-		if months[inv.PartnerID] == nil {
-			r.result.Absent = append(r.result.Absent, inv.PartnerID)
-		}
-	}
-	return nil
-}
-
 // computeAgain computes the month for the workbooks, if any are wanted.
 func (r *reconciliation) computeAgain(ctx context.Context) (err error) {
 	if r.currencies == nil {
@@ -233,6 +201,9 @@ func (r *reconciliation) theirs(yield func(reconcile.Billed, error) bool) {
 		if err != nil {
 			yield(reconcile.Billed{}, err)
 			return
+		}
+		if _, compared := r.theirMonths[b.line.Account.PartnerID]; !compared {
+			continue // left out, which the result says
 		}
 		file := r.reading.files[b.file]
 		month := file.documents[b.document].monthOf(b.line)

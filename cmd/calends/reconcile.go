@@ -35,16 +35,17 @@ Which month an invoice of Microsoft's bills is told by the dates of most of its 
 another invoice of the partner is the month's, by its number or else the file's name, such as 2026-11.csv.
 What 2026-11=FILE says is so. The table of files says how each was read.
 
-A partner is compared when a file names it. One that --partner names and no file has lines of is compared
-with nothing: all its lines are then missing there. Without --partner it is only named.
+A partner is compared when a file bills it in the month. One whose files are all of other months, or cannot
+be read, is left out, and the result begins with it. One that --partner names and no file has lines of is
+compared with nothing: all its lines are then missing there. Without --partner it is only named.
 
 For each partner differences.csv, .parquet and .xlsx are written into the bucket, in revisions: the same
 files against the same invoices write nothing new. exports/README.md describes the columns.
 
 Lines that cannot be read are refused one by one and counted; a line of ours that one of them may be says
-so. The exit code is 3 when a difference is open, a line or a file was refused, or a file names a partner
-whom nobody knows, even where the customer is known; 2 when no file can be used at all, 4 when a file or
-the month is missing.`
+so. The exit code is 3 when a difference is open, a partner was left out, a line or a file was refused, or a
+file names a partner whom nobody knows, even where the customer is known; 2 when no file can be used at all,
+4 when a file or the month is missing, ours or in all of theirs.`
 }
 
 // Run compares.

@@ -31,6 +31,7 @@ func (r reconcileView) rows() *table {
 
 // write prints what fits on a screen; the files have the rest.
 func (r reconcileView) write(w io.Writer) {
+	r.writeNotCompared(w)
 	r.writeUnknown(w)
 	for _, s := range r.Sides {
 		fmt.Fprintf(w, "  theirs %s (%s) - ours %s (%s) = %s %s, the sum of the causes\n",
@@ -60,7 +61,24 @@ func (r reconcileView) write(w io.Writer) {
 	fmt.Fprintln(w)
 }
 
-// writeUnknown begins with the number to drive to zero.
+// writeNotCompared begins with those for whom the wrong files were given.
+func (r reconcileView) writeNotCompared(w io.Writer) {
+	for i, p := range r.LeftOut {
+		if i == max(1, r.asked.Limit) {
+			fmt.Fprintf(w, "NOT COMPARED: and %s more\n", plural(len(r.LeftOut)-i, "partner"))
+			break
+		}
+		fmt.Fprintf(w, "NOT COMPARED: partner %s: %s\n", p.PartnerID, p.Reason)
+	}
+	if len(r.LeftOut) > 0 {
+		fmt.Fprintf(w, "  give Microsoft's files of %s; if a file was billed then, say --with %s=FILE\n\n", r.Month, r.Month)
+	}
+	for _, id := range r.Unnamed {
+		fmt.Fprintf(w, "NO FILE NAMES partner %s: all its lines count as missing there\n", id)
+	}
+}
+
+// writeUnknown tells the number to drive to zero.
 func (r reconcileView) writeUnknown(w io.Writer) {
 	var amounts []string
 	for _, c := range r.Causes {
