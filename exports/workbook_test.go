@@ -279,7 +279,7 @@ func TestWorkbookAlteredAmountFails(t *testing.T) {
 		{reconSheet, "Net Microsoft (EUR)", "Net: Microsoft's file against Recon lines"},
 		{reconSheet, "Gross Microsoft (EUR)", "Microsoft's net and tax against its gross"},
 		{reconSheet, "Lines Microsoft", "Lines: Microsoft's file against Recon lines"},
-		{reconSheet, "Difference (EUR)", "Net: differences.csv against the differences of Recon lines"},
+		{reconSheet, "Net difference (EUR)", "Net: differences.csv against the differences of Recon lines"},
 	} {
 		f := openWorkbook(t, file)
 		column := slices.Index(raw(t, f, c.sheet)[0], c.column)
@@ -338,22 +338,73 @@ func TestWorkbookCompared(t *testing.T) {
 	if got, want := f.GetSheetList()[3:6], []string{"Exceptions", "Recon lines", "Invoice lines"}; !slices.Equal(got, want) {
 		t.Errorf("sheets %q, want %q", got, want)
 	}
-	requireShown(t, f, reconSheet, 25,
-		`Bäckerei "Krume", Köln|5a000000-0000-4000-8000-000000000001|same keys|unit price|Microsoft 365 Business Standard|new|2026-10-05|2026-11-04|25|25|9.60|9.70|240.00|242.50|2.50|Microsoft charges 9.7 a licence, the row of 2026-09; our sheet of 2026-10 has 9.6|CFQ7TTC0LDPB:0001|1|1|1.0|1.0|45.60|46.07|285.60|288.57`,
+	requireShown(t, f, reconSheet, 29,
+		`Bäckerei "Krume", Köln|5a000000-0000-4000-8000-000000000001|same keys|unit price|Microsoft 365 Business Standard|new|2026-10-05|2026-11-04|25|25|9.60|9.70|240.00|242.50|2.50|0.47|2.97|quantity 11.42; unit price -8.45|2|Microsoft charges 9.7 a licence, the row of 2026-09; our sheet of 2026-10 has 9.6|CFQ7TTC0LDPB:0001|1|1|1.0|1.0|45.60|46.07|285.60|288.57`,
 		``, ``,
-		`=Yard & Sons||only ours|missing there||customerCredit|2026-10-31|2026-10-31|1||-50.00||-50.00||50.00|Microsoft has no such credit||1||||-9.50||-59.50|`,
+		`=Yard & Sons||only ours|missing there||customerCredit|2026-10-31|2026-10-31|1||-50.00||-50.00||50.00|9.50|59.50|missing there 59.50|1|Microsoft has no such credit||1||||-9.50||-59.50|`,
 		``,
-		`Unheard-of Inc|5c|only Microsoft's|missing here|Teams Phone|new|2026-10-09|2026-11-08||2||8.00||16.00|16.00|no change of ours asks for it|CFQ7TTC0AAAA:0002||1||1.0||3.04||19.04`)
-	requireShown(t, f, exceptionsSheet, 11,
-		`error|missing there|=Yard & Sons|||Microsoft has no such credit|-50.00||50.00|50.00|4`,
-		`error|missing here|Unheard-of Inc|5c|CFQ7TTC0AAAA:0002|no change of ours asks for it||16.00|16.00|16.00|`,
+		`Unheard-of Inc|5c|only Microsoft's|missing here|Teams Phone|new|2026-10-09|2026-11-08||2||8.00||16.00|16.00|3.04|19.04|missing here 19.04|1|no change of ours asks for it|CFQ7TTC0AAAA:0002||1||1.0||3.04||19.04`)
+	requireShown(t, f, exceptionsSheet, 14,
+		`error|missing there|=Yard & Sons|||Microsoft has no such credit|missing there 59.50|-50.00||50.00|9.50|59.50|59.50|4`,
+		`error|missing here|Unheard-of Inc|5c|CFQ7TTC0AAAA:0002|no change of ours asks for it|missing here 19.04||16.00|16.00|3.04|19.04|19.04|`,
 		``, ``, ``, ``, ``)
-	if linked, place, err := f.GetCellHyperLink(exceptionsSheet, "K2"); err != nil || !linked || place != "'Invoice lines'!A5" {
+	if linked, place, err := f.GetCellHyperLink(exceptionsSheet, "N2"); err != nil || !linked || place != "'Invoice lines'!A5" {
 		t.Errorf("the link of the first exception leads to %q (%v)", place, err)
 	}
-	last := raw(t, f, customersSheet)
-	if got := strings.Join(last[0][11:], "|"); got != "Microsoft net (EUR)|Variance (EUR)" {
-		t.Errorf("headings of By customer end with %s", got)
+	customers, err := f.GetRows(customersSheet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{
+		"Microsoft net (EUR)|Net variance (EUR)|Tax variance (EUR)|Gross variance (EUR)|Open differences|Comparison|Microsoft tax (EUR)|Microsoft gross (EUR)",
+		"267.27|2.50|0.47|2.97|2|differs|50.78|318.05",
+		"0.00|0.00|0.00|0.00|0||0.00|0.00", // left last month
+		"16.00|16.00|3.04|19.04|1|only Microsoft's|3.04|19.04",
+		"-34.29|50.00|9.50|59.50|1|differs|0.00|-34.29",
+	} {
+		if got := strings.Join(customers[i][11:], "|"); got != want {
+			t.Errorf("By customer, row %d ends with %s, want %s", i+1, got, want)
+		}
+	}
+}
+
+// A difference of tax alone is no less a difference: it stands in its own columns,
+// among the exceptions, where gross amounts decide the order, and by customer.
+func TestWorkbookTaxAloneDiffers(t *testing.T) {
+	t.Parallel()
+	info := fullInfo(t)
+	recon, rows := comparison()
+	for i := range rows {
+		rows[i].Causes, rows[i].Open, rows[i].Code, rows[i].Message = nil, 0, "", ""
+		rows[i].Microsofts = rows[i].Ours
+	}
+	differ := func(row *ReconRow, code string, net, tax int64) {
+		theirs := *row.Ours
+		theirs.Subtotal, theirs.TaxTotal, theirs.Total = theirs.Subtotal+net, theirs.TaxTotal+tax, theirs.Total+net+tax
+		row.Microsofts, row.Code, row.Open, row.Causes = &theirs, code, 1, []ReconCause{{code, net, tax, net + tax}}
+	}
+	rows = rows[:5] // those that we have
+	differ(&rows[1], "days", 100, 19)
+	differ(&rows[2], "tax", 0, -2824)
+	info.Recon = &recon
+	f := openWorkbook(t, writeWorkbook(t, info, proved(), sheetRows, rows...))
+	exceptions, err := f.GetRows(exceptionsSheet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"tax -28.24|148.64|148.64|0.00|-28.24|-28.24|28.24|3", "days 1.19|-123.87|-122.87|1.00|0.19|1.19|1.19|2"} {
+		if got := strings.Join(exceptions[i+1][6:14], "|"); got != want {
+			t.Errorf("exception %d is %s, want %s", i+1, got, want)
+		}
+	}
+	customers, err := f.GetRows(customersSheet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"1.00|-28.05|-27.05|2|differs", "0.00|0.00|0.00|0|", "0.00|0.00|0.00|0|agrees"} {
+		if got := strings.Join(customers[i+1][12:17], "|"); got != want {
+			t.Errorf("customer %d is %s, want %s", i+1, got, want)
+		}
 	}
 }
 

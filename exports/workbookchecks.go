@@ -124,7 +124,7 @@ func (s *summary) checkRecon(sum func(*dataSheet, string, string, int64, int64) 
 	s.check("Net: expected against billed by Microsoft", kindAmount, given(inv.Totals.Subtotal, s.digits), theirs,
 		decimal.New(info.Tolerance, -int32(s.digits)))
 	s.check("Net: differences.csv against the differences of Recon lines", kindAmount, given(info.Explained, s.digits),
-		sum(r.sheet, "SUM", name(reconDifference), r.microsoft.Subtotal-r.ours.Subtotal, digits), decimal.Zero)
+		sum(r.sheet, "SUM", name(reconNetName), r.microsoft.Subtotal-r.ours.Subtotal, digits), decimal.Zero)
 	// A row has a number of lines on each side that it has.
 	for _, c := range []struct {
 		who, absent, net string

@@ -16,6 +16,8 @@ const (
 	customerColumnName  = "Customer"
 	lastColumnName      = "Last month net"
 	microsoftColumnName = "Microsoft net"
+	microsoftTaxColumn  = "Microsoft tax"
+	microsoftGross      = "Microsoft gross"
 )
 
 // customerRow is one customer of this month, the last one, or Microsoft's.
@@ -23,7 +25,7 @@ type customerRow struct {
 	id, name string
 	invoice.Totals
 	last      int64
-	microsoft int64
+	microsoft reconCustomer
 }
 
 // customers merges what the invoice says of its customers with last month's and
@@ -51,7 +53,7 @@ func (b *Workbook) customers() []*customerRow {
 		}
 	}
 	for id, c := range b.recon.customers {
-		find(id, c.name).microsoft = c.subtotal
+		find(id, c.name).microsoft = c
 	}
 	slices.SortFunc(all, func(a, b *customerRow) int {
 		return cmp.Or(cmp.Compare(b.Subtotal, a.Subtotal), strings.Compare(a.id, b.id))
@@ -80,9 +82,19 @@ func (b *Workbook) customersSheet() (*dataSheet, error) {
 	if b.Info.Recon != nil {
 		columns = append(columns,
 			sheetColumn{microsoftColumnName, 16, kindAmount, "Net amount of Microsoft's lines."}.in(inv.Currency),
-			sheetColumn{"Variance", 15, kindAmount, "Microsoft's net amount less ours."}.in(inv.Currency))
+			sheetColumn{"Net variance", 15, kindAmount, "Microsoft's net amount less ours."}.in(inv.Currency),
+			sheetColumn{"Tax variance", 15, kindAmount, "Microsoft's tax less ours."}.in(inv.Currency),
+			sheetColumn{"Gross variance", 15, kindAmount, "Microsoft's gross amount less ours."}.in(inv.Currency),
+			sheetColumn{"Open differences", 13, kindWhole, "Of all lines: they may cancel out in the variance."},
+			sheetColumn{"Comparison", 18, kindText, "Differs: something is open. Within tolerance: truncated at another place, no more. Only ours, only Microsoft's: the other side has no line."},
+			sheetColumn{microsoftTaxColumn, 15, kindAmount, "Tax of Microsoft's lines."}.in(inv.Currency),
+			sheetColumn{microsoftGross, 16, kindAmount, "Gross amount of Microsoft's lines."}.in(inv.Currency))
 	}
-	sheet := b.sheet(dataSheet{name: customersSheet, table: "ByCustomer", colour: tabGreen, keys: 1, columns: columns, empty: "No lines"})
+	printed := len(columns)
+	if b.Info.Recon != nil {
+		printed -= 2 // the variances say it all
+	}
+	sheet := b.sheet(dataSheet{name: customersSheet, table: "ByCustomer", colour: tabGreen, keys: 1, printed: printed, columns: columns, empty: "No lines"})
 	for i, c := range b.customers() {
 		row, err := sheet.next(0)
 		if err != nil {
@@ -105,9 +117,7 @@ func (b *Workbook) customersSheet() (*dataSheet, error) {
 			row.text(c.status())
 		}
 		if b.Info.Recon != nil {
-			row.amount(c.microsoft, inv.MinorDigits)
-			if err := sheet.difference(row, i%sheet.perSheet+2, in(microsoftColumnName, inv.Currency), in(netColumnName, inv.Currency),
-				c.microsoft-c.Subtotal, inv.MinorDigits); err != nil {
+			if err := b.compareCustomer(sheet, row, i%sheet.perSheet+2, c); err != nil {
 				return nil, err
 			}
 		}
@@ -116,6 +126,47 @@ func (b *Workbook) customersSheet() (*dataSheet, error) {
 		}
 	}
 	return sheet, nil
+}
+
+// compareCustomer writes what Microsoft bills the customer, beside what we do.
+func (b *Workbook) compareCustomer(sheet *dataSheet, row *rows, number int, c *customerRow) error {
+	inv, theirs := b.Info.Invoice, &c.microsoft
+	variance := less(theirs.Totals, c.Totals)
+	row.amount(theirs.Subtotal, inv.MinorDigits)
+	for _, v := range []struct {
+		theirs, ours string
+		value        int64
+	}{
+		{microsoftColumnName, netColumnName, variance.Subtotal},
+		{microsoftTaxColumn, taxColumnName, variance.TaxTotal},
+		{microsoftGross, grossColumnName, variance.Total},
+	} {
+		if err := sheet.difference(row, number, in(v.theirs, inv.Currency), in(v.ours, inv.Currency), v.value, inv.MinorDigits); err != nil {
+			return err
+		}
+	}
+	row.whole(int64(theirs.open))
+	row.text(c.comparison(variance))
+	row.amount(theirs.TaxTotal, inv.MinorDigits)
+	row.amount(theirs.Total, inv.MinorDigits)
+	return nil
+}
+
+// comparison says in a word or two whether Microsoft bills the customer the same.
+func (c *customerRow) comparison(variance invoice.Totals) string {
+	switch ours, theirs := c.Lines, c.microsoft.Lines; {
+	case ours == 0 && theirs == 0:
+		return "" // was here last month
+	case theirs == 0:
+		return "only ours"
+	case ours == 0:
+		return "only Microsoft's"
+	case c.microsoft.open > 0:
+		return "differs"
+	case variance.Subtotal != 0 || variance.TaxTotal != 0 || variance.Total != 0:
+		return "within tolerance"
+	}
+	return "agrees"
 }
 
 func (c *customerRow) status() string {

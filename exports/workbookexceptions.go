@@ -9,7 +9,12 @@ import (
 	"github.com/calends/calends/pipeline/invoice"
 )
 
-const messageWidth = 60
+const (
+	messageWidth = 60
+	causesWidth  = 30
+	// comparedColumns stand on the sheet of a comparison only.
+	comparedColumns = 8
+)
 
 // mostLinks is how many rows get a link to their line: a sheet holds 65,530.
 const mostLinks = 2_000
@@ -30,10 +35,13 @@ func (b *Workbook) writeExceptions() error {
 	}
 	if compared {
 		columns = append(columns,
-			sheetColumn{"Ours", 15, kindAmount, "Our net amount."}.in(inv.Currency),
-			sheetColumn{"Microsoft", 15, kindAmount, "Microsoft's net amount."}.in(inv.Currency),
-			sheetColumn{"Difference", 15, kindAmount, "Microsoft's less ours."}.in(inv.Currency),
-			sheetColumn{"Abs difference", 15, kindAmount, "Without its sign, to sort by."}.in(inv.Currency),
+			sheetColumn{"Causes, gross", causesWidth, kindWrapped, causesMeaning}.in(inv.Currency),
+			sheetColumn{oursNetName, 15, kindAmount, "Our net amount."}.in(inv.Currency),
+			sheetColumn{microsoftNetName, 15, kindAmount, "Microsoft's net amount."}.in(inv.Currency),
+			sheetColumn{reconNetName, 15, kindAmount, "Microsoft's net amount less ours."}.in(inv.Currency),
+			sheetColumn{reconTaxName, 15, kindAmount, "Microsoft's tax less ours."}.in(inv.Currency),
+			sheetColumn{reconGrossName, 15, kindAmount, "Microsoft's gross amount less ours."}.in(inv.Currency),
+			sheetColumn{"Abs difference", 15, kindAmount, "The gross difference without its sign, to sort by."}.in(inv.Currency),
 			sheetColumn{"Line", 9, kindWhole, "Line of Invoice lines; click to go there."})
 	}
 	columns = append(columns, []sheetColumn{
@@ -74,7 +82,8 @@ func (b *Workbook) writeExceptions() error {
 // addOpen enters a difference from Microsoft's file.
 func (b *Workbook) addOpen(sheet *dataSheet, m *ReconRow) error {
 	digits := b.Info.Invoice.MinorDigits
-	row, err := sheet.next(heightFor(m.Message, messageWidth))
+	causes := string(m.appendCauses(nil, digits))
+	row, err := sheet.next(max(heightFor(m.Message, messageWidth), heightFor(causes, causesWidth)))
 	if err != nil {
 		return err
 	}
@@ -84,6 +93,7 @@ func (b *Workbook) addOpen(sheet *dataSheet, m *ReconRow) error {
 	row.text(m.SubscriptionID)
 	row.text(sku(m.ProductID, m.SkuID))
 	row.text(m.Message)
+	row.text(causes)
 	for _, side := range []*ReconSide{m.Ours, m.Microsofts} {
 		if side == nil {
 			row.skip()
@@ -92,8 +102,10 @@ func (b *Workbook) addOpen(sheet *dataSheet, m *ReconRow) error {
 		}
 	}
 	difference := m.difference()
-	row.amount(difference, digits)
-	row.amount(max(difference, -difference), digits)
+	row.amount(difference.Subtotal, digits)
+	row.amount(difference.TaxTotal, digits)
+	row.amount(difference.Total, digits)
+	row.amount(abs(difference.Total), digits)
 	if m.Ours != nil && m.Ours.Row > 0 {
 		row.whole(int64(m.Ours.Row))
 	} else {
@@ -130,7 +142,7 @@ func (b *Workbook) addExceptions(sheet *dataSheet, compared bool) error {
 		row.skip()
 		row.text(e.Message)
 		if compared {
-			for range 5 {
+			for range comparedColumns {
 				row.skip()
 			}
 		}

@@ -117,13 +117,15 @@ func comparison() (ReconInfo, []ReconRow) {
 		row.Microsofts = &theirs
 		rows = append(rows, row)
 	}
-	rows[0].State, rows[0].Code, rows[0].Open = "same keys", "unit price", true
+	rows[0].State, rows[0].Code, rows[0].Open = "same keys", "unit price", 2
+	rows[0].Causes = []ReconCause{{"quantity", 960, 182, 1142}, {"unit price", -710, -135, -845}}
 	rows[0].Message = "Microsoft charges 9.7 a licence, the row of 2026-09; our sheet of 2026-10 has 9.6"
 	rows[0].Microsofts.EffectivePrice = num("9.7")
 	rows[0].Microsofts.Subtotal, rows[0].Microsofts.TaxTotal, rows[0].Microsofts.Total = 24250, 4607, 28857
-	rows[3].State, rows[3].Code, rows[3].Open, rows[3].Microsofts = "only ours", "missing there", true, nil
+	rows[3].State, rows[3].Code, rows[3].Open, rows[3].Microsofts = "only ours", "missing there", 1, nil
+	rows[3].Causes = []ReconCause{{"missing there", 5000, 950, 5950}}
 	rows[3].Message = "Microsoft has no such credit"
-	rows = append(rows, ReconRow{State: "only Microsoft's", Code: "missing here", Open: true, Message: "no change of ours asks for it",
+	rows = append(rows, ReconRow{State: "only Microsoft's", Code: "missing here", Open: 1, Causes: []ReconCause{{"missing here", 1600, 304, 1904}}, Message: "no change of ours asks for it",
 		CustomerID: "cccccccc-0000-4000-8000-000000000003", CustomerName: "Unheard-of Inc", SubscriptionID: "5c", SkuName: "Teams Phone", ProductID: "CFQ7TTC0AAAA", SkuID: "0002",
 		ChargeType: "new", Start: day("2026-10-09"), End: day("2026-11-08"),
 		Microsofts: &ReconSide{Ref: "microsoft-2026-10.csv row 12", Lines: 1, Quantity: num("2"), EffectivePrice: num("8"), ExchangeRate: num("1"), Subtotal: 1600, TaxTotal: 304, Total: 1904}})

@@ -36,8 +36,11 @@ type ReconRow struct {
 	// State says how the two sides met, in a word or two; Code is the stable name
 	// of the largest cause, "" for none. Message is for people.
 	State, Code, Message string
-	// Open rows are for somebody to look at: they stand among the exceptions too.
-	Open bool
+	// Open counts the causes that somebody has to look at: rows with any stand among
+	// the exceptions too.
+	Open int
+	// Causes add up to the difference of the row.
+	Causes []ReconCause
 
 	CustomerID, CustomerName string
 	SubscriptionID           string
@@ -67,11 +70,11 @@ type ReconSide struct {
 	Subtotal, TaxTotal, Total int64
 }
 
-func (s *ReconSide) net() int64 {
-	if s == nil {
-		return 0
-	}
-	return s.Subtotal
+// ReconCause is what one cause brings of a row's difference, in minor units of the
+// invoice's currency.
+type ReconCause struct {
+	Code                      string
+	Subtotal, TaxTotal, Total int64
 }
 
 // The columns of Recon lines that are added up.
@@ -82,7 +85,14 @@ const (
 	microsoftNetName   = "Net Microsoft"
 	microsoftTaxName   = "Tax Microsoft"
 	microsoftGrossName = "Gross Microsoft"
-	reconDifference    = "Difference"
+	reconNetName       = "Net difference"
+	reconTaxName       = "Tax difference"
+	reconGrossName     = "Gross difference"
+)
+
+const (
+	openName      = "Open"
+	causesMeaning = "What each cause brings of the gross difference; differences.csv has net and tax too."
 )
 
 // recon collects what the comparison found.
@@ -95,17 +105,21 @@ type recon struct {
 	onlyMicrosofts  int64
 	open            []ReconRow
 	customers       map[string]reconCustomer
+	causes          []byte // of the row at hand, as text
 }
 
+// reconCustomer is what Microsoft bills a customer, and how many differences are
+// open.
 type reconCustomer struct {
-	name     string
-	subtotal int64
+	name string
+	invoice.Totals
+	open int
 }
 
 func (b *Workbook) startRecon() {
 	currency := b.Info.Invoice.Currency
 	b.recon = recon{digits: b.Info.Invoice.MinorDigits, customers: make(map[string]reconCustomer), present: make(map[string]int)}
-	b.recon.sheet = b.sheet(dataSheet{name: reconSheet, table: "ReconLines", colour: tabBlue, keys: 3, printed: 15, empty: "Nothing was compared",
+	b.recon.sheet = b.sheet(dataSheet{name: reconSheet, table: "ReconLines", colour: tabBlue, keys: 3, printed: 17, empty: "Nothing was compared",
 		columns: []sheetColumn{
 			{"Customer", 28, kindText, "CustomerName."},
 			{"Subscription id", 38, kindText, "SubscriptionId."},
@@ -121,7 +135,11 @@ func (b *Workbook) startRecon() {
 			{"Price Microsoft", 15, kindPrice, "EffectiveUnitPrice of Microsoft's line."},
 			sheetColumn{oursNetName, 15, kindAmount, "Subtotal."}.in(currency),
 			sheetColumn{microsoftNetName, 15, kindAmount, "Subtotal of Microsoft's lines."}.in(currency),
-			sheetColumn{reconDifference, 15, kindAmount, "Microsoft's net amount less ours."}.in(currency),
+			sheetColumn{reconNetName, 15, kindAmount, "Microsoft's net amount less ours."}.in(currency),
+			sheetColumn{reconTaxName, 15, kindAmount, "Microsoft's tax less ours."}.in(currency),
+			sheetColumn{reconGrossName, 15, kindAmount, "Microsoft's gross amount less ours."}.in(currency),
+			sheetColumn{"Causes, gross", 34, kindText, causesMeaning}.in(currency),
+			{openName, 7, kindWhole, "How many of the causes somebody has to look at; blank for none."},
 			{"Message", 60, kindText, "What was found, in words."},
 			{"SKU", 22, kindText, "ProductId:SkuId."},
 			{oursLinesName, 8, kindWhole, "How many of our lines; blank where we have none."},
@@ -161,6 +179,7 @@ func (r *recon) add(m *ReconRow) error {
 	if err != nil {
 		return err
 	}
+	c := r.customers[m.CustomerID]
 	if m.Ours != nil {
 		r.ours.Merge(m.Ours.totals())
 		r.present[oursLinesName]++
@@ -168,18 +187,18 @@ func (r *recon) add(m *ReconRow) error {
 	if m.Microsofts != nil {
 		r.microsoft.Merge(m.Microsofts.totals())
 		r.present[microsoftLinesName]++
-		c := r.customers[m.CustomerID]
-		c.name = cmp.Or(c.name, m.CustomerName)
-		c.subtotal += m.Microsofts.Subtotal
-		r.customers[m.CustomerID] = c
+		c.Merge(m.Microsofts.totals())
 	}
+	c.name = cmp.Or(c.name, m.CustomerName)
+	c.open += m.Open
+	r.customers[m.CustomerID] = c
 	switch {
 	case m.Microsofts == nil:
-		r.onlyOurs += m.Ours.net()
+		r.onlyOurs += m.Ours.totals().Subtotal
 	case m.Ours == nil:
-		r.onlyMicrosofts += m.Microsofts.net()
+		r.onlyMicrosofts += m.Microsofts.totals().Subtotal
 	}
-	if m.Open {
+	if m.Open > 0 {
 		r.open = append(r.open, m.clone())
 	}
 	ours, theirs := m.Ours, m.Microsofts
@@ -203,7 +222,17 @@ func (r *recon) add(m *ReconRow) error {
 	pair(func(s *ReconSide) { row.unlessZeroQuantity(s.Quantity) })
 	pair(func(s *ReconSide) { row.unlessZero(s.EffectivePrice) })
 	pair(func(s *ReconSide) { row.amount(s.Subtotal, r.digits) })
-	row.amount(theirs.net()-ours.net(), r.digits)
+	difference := m.difference()
+	row.amount(difference.Subtotal, r.digits)
+	row.amount(difference.TaxTotal, r.digits)
+	row.amount(difference.Total, r.digits)
+	r.causes = m.appendCauses(r.causes[:0], r.digits)
+	row.text(string(r.causes))
+	if m.Open > 0 {
+		row.whole(int64(m.Open))
+	} else {
+		row.skip()
+	}
 	row.text(m.Message)
 	row.text(sku(m.ProductID, m.SkuID))
 	pair(func(s *ReconSide) { row.whole(int64(s.Lines)) })
@@ -215,12 +244,17 @@ func (r *recon) add(m *ReconRow) error {
 	return row.end()
 }
 
+// totals of a side that is not there are zero.
 func (s *ReconSide) totals() invoice.Totals {
+	if s == nil {
+		return invoice.Totals{}
+	}
 	return invoice.Totals{Lines: s.Lines, Subtotal: s.Subtotal, TaxTotal: s.TaxTotal, Total: s.Total}
 }
 
 func (m *ReconRow) clone() ReconRow {
 	c := *m
+	c.Causes = slices.Clone(m.Causes)
 	if m.Ours != nil {
 		ours := *m.Ours
 		c.Ours = &ours
@@ -232,12 +266,33 @@ func (m *ReconRow) clone() ReconRow {
 	return c
 }
 
-func (m *ReconRow) difference() int64 { return m.Microsofts.net() - m.Ours.net() }
+// difference is what Microsoft bills less what we do.
+func (m *ReconRow) difference() invoice.Totals {
+	return less(m.Microsofts.totals(), m.Ours.totals())
+}
 
-// sortOpen puts the largest differences first.
+func less(a, b invoice.Totals) invoice.Totals {
+	return invoice.Totals{Lines: a.Lines - b.Lines, Subtotal: a.Subtotal - b.Subtotal, TaxTotal: a.TaxTotal - b.TaxTotal, Total: a.Total - b.Total}
+}
+
+func abs(n int64) int64 { return max(n, -n) }
+
+// appendCauses writes what each cause brings, such as "quantity 12.00; days -3.10".
+func (m *ReconRow) appendCauses(dst []byte, digits int) []byte {
+	for i, c := range m.Causes {
+		if i > 0 {
+			dst = append(dst, "; "...)
+		}
+		dst = appendAmount(append(append(dst, c.Code...), ' '), c.Total, digits)
+	}
+	return dst
+}
+
+// sortOpen puts the largest gross differences first; where gross amounts agree, as
+// with tax that stands in the net amount, the net decides.
 func sortOpen(open []ReconRow) {
 	slices.SortStableFunc(open, func(a, b ReconRow) int {
 		x, y := a.difference(), b.difference()
-		return cmp.Compare(max(y, -y), max(x, -x))
+		return cmp.Or(cmp.Compare(abs(y.Total), abs(x.Total)), cmp.Compare(abs(y.Subtotal), abs(x.Subtotal)))
 	})
 }

@@ -125,7 +125,12 @@ func reconRow(g *reconcile.Group, m *reconcile.Match, currency string) (row expo
 	var explained []string
 	for i := range m.Differences {
 		d := &m.Differences[i]
-		row.Open = row.Open || statusOf(d) == StatusOpen
+		if d.Currency == currency {
+			row.Causes = append(row.Causes, exports.ReconCause{Code: string(d.Cause), Subtotal: d.Amount.Subtotal, TaxTotal: d.Amount.Tax, Total: d.Amount.Total})
+			if statusOf(d) == StatusOpen {
+				row.Open++
+			}
+		}
 		if size := max(d.Amount.Total, -d.Amount.Total); size > largest {
 			largest, row.Code = size, string(d.Cause)
 		}

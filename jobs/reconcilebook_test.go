@@ -140,9 +140,9 @@ func requireComparison(t *testing.T, name string, env Env, r ReconcileResult, bo
 	column := func(title string) string { return title + " (" + inv.Currency + ")" }
 	recon := records(t, book, "Recon lines")
 	differences := differencesOf(t, env, r, inv.PartnerID)
-	var net, gross decimal.Decimal
+	var net, tax, gross decimal.Decimal
 	for _, d := range differences {
-		net, gross = net.Add(testDecimal(t, d["DifferenceSubtotal"])), gross.Add(testDecimal(t, d["DifferenceTotal"]))
+		net, tax, gross = net.Add(testDecimal(t, d["DifferenceSubtotal"])), tax.Add(testDecimal(t, d["DifferenceTax"])), gross.Add(testDecimal(t, d["DifferenceTotal"]))
 	}
 	at := slices.IndexFunc(r.Partners, func(p ReconciledPartner) bool { return p.PartnerID == inv.PartnerID })
 	sides := r.Partners[at].Sides[0]
@@ -158,13 +158,17 @@ func requireComparison(t *testing.T, name string, env Env, r ReconcileResult, bo
 		what      string
 		got, want decimal.Decimal
 	}{
-		{"difference of Recon lines and differences.csv, net", sumOf(t, recon, column("Difference")), net},
-		{"difference of Recon lines and differences.csv, gross", theirs.Sub(ours), gross},
+		{"difference of Recon lines and differences.csv, net", sumOf(t, recon, column("Net difference")), net},
+		{"difference of Recon lines and differences.csv, tax", sumOf(t, recon, column("Tax difference")), tax},
+		{"difference of Recon lines and differences.csv, gross", sumOf(t, recon, column("Gross difference")), gross},
+		{"open differences", decimal.NewFromInt(int64(lines("Open"))), decimal.NewFromInt(int64(r.Partners[at].Open))},
+		{"variance by customer, gross", sumOf(t, records(t, book, "By customer"), column("Gross variance")), gross},
+		{"gross of both sides and differences.csv", theirs.Sub(ours), gross},
 		{"gross ours and the invoice's", ours, testDecimal(t, inv.Total)},
 		{"gross Microsoft and what was read", theirs, testDecimal(t, sides.Theirs)},
 		{"our lines", decimal.NewFromInt(int64(lines("Lines ours"))), decimal.NewFromInt(int64(inv.Lines))},
 		{"their lines", decimal.NewFromInt(int64(lines("Lines Microsoft"))), decimal.NewFromInt(int64(sides.TheirLines))},
-		{"variance by customer", sumOf(t, records(t, book, "By customer"), column("Variance")), net},
+		{"variance by customer", sumOf(t, records(t, book, "By customer"), column("Net variance")), net},
 	} {
 		if !c.got.Equal(c.want) {
 			t.Errorf("%s: %s: %s, want %s", name, c.what, c.got, c.want)
