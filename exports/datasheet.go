@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"github.com/shopspring/decimal"
 	"github.com/xuri/excelize/v2"
 )
 
@@ -63,6 +64,7 @@ type dataSheet struct {
 type sheetPart struct {
 	name string
 	rows int
+	feet int // below the records
 }
 
 // next begins a record. A height of 0 is the sheet's own.
@@ -86,6 +88,29 @@ func (s *dataSheet) next(height int) (*rows, error) {
 	part := s.parts[len(s.parts)-1]
 	part.next(height)
 	return part, nil
+}
+
+// total writes a row below the records, on the last sheet, that adds up columns:
+// those of the titles in values, which have the sums as they are now. It is no part
+// of the table, so that nothing counts an amount twice, and follows its filter.
+func (s *dataSheet) total(values map[string]decimal.Decimal) error {
+	if len(s.parts) == 0 {
+		return nil
+	}
+	kinds, sums := make([]cellKind, len(s.columns)), make([]leg, len(s.columns))
+	for i, c := range s.columns {
+		kinds[i] = c.kind
+		value, ok := values[c.title]
+		if !ok {
+			continue
+		}
+		ranges, err := s.ranges(c.title)
+		if err != nil {
+			return err
+		}
+		sums[i] = leg{"SUBTOTAL(109," + strings.Join(ranges, ",") + ")", value}
+	}
+	return s.parts[len(s.parts)-1].foot(s.styles, "Total", kinds, sums)
 }
 
 // records is how many there are.
@@ -196,13 +221,13 @@ func (s *dataSheet) addPart(file *excelize.File, archive *xlsxZip, n int, part *
 				return err
 			}
 		}
-		sheet.rows = part.count
+		sheet.rows, sheet.feet = part.count, part.feet
 		archive.insert(sheetPartName(index), part)
 	}
 	if err := layOut(file, sheet.name, s.colour); err != nil {
 		return err
 	}
-	if err := setDimension(file, sheet.name, len(s.columns), max(sheet.rows, 1)+1); err != nil {
+	if err := setDimension(file, sheet.name, len(s.columns), max(sheet.rows, 1)+1+sheet.feet); err != nil {
 		return err
 	}
 	stream, err := s.head(file, sheet.name)
@@ -279,7 +304,7 @@ func (s *dataSheet) printArea(file *excelize.File, sheet sheetPart) error {
 		return err
 	}
 	return file.SetDefinedName(&excelize.DefinedName{
-		Name: "_xlnm.Print_Area", RefersTo: fmt.Sprintf("'%s'!$A$1:$%s$%d", sheet.name, name, max(sheet.rows, 1)+1), Scope: sheet.name,
+		Name: "_xlnm.Print_Area", RefersTo: fmt.Sprintf("'%s'!$A$1:$%s$%d", sheet.name, name, max(sheet.rows, 1)+1+sheet.feet), Scope: sheet.name,
 	})
 }
 

@@ -83,6 +83,9 @@ func sumOf(t *testing.T, sheets map[string][][]string, name, column string) deci
 			t.Fatalf("%s has no column %s: %q", name, column, rows[0])
 		}
 		for _, row := range rows[1:] {
+			if row[0] == "Total" {
+				continue // below the records
+			}
 			amount, err := decimal.NewFromString(row[at])
 			if err != nil {
 				t.Fatalf("%s, column %s: %q is no number", name, column, row[at])

@@ -29,6 +29,7 @@ type rows struct {
 	column int    // the next cell's, from 0
 	first  int    // number of the sheet's row that comes first
 	count  int    // records that were ended
+	feet   int    // rows below them
 	number []byte // the current row's
 	buf    []byte
 	packer *flate.Writer
@@ -224,6 +225,36 @@ func (r *rows) formula(f string, value decimal.Decimal) {
 	r.buf = append(append(r.buf, strings.TrimSuffix(frame.number, "<v>")...), "<f>"...)
 	r.buf = append(appendXML(r.buf, f), "</f><v>"...)
 	r.buf = append(appendNumber(r.buf, value), numberEnd...)
+}
+
+// foot writes a row that stands below the records and is none of them: a label,
+// then a cell a column, of which sums says which have a formula.
+func (r *rows) foot(st *styles, label string, kinds []cellKind, sums []leg) error {
+	r.next(0)
+	for i, sum := range sums {
+		r.begin()
+		style := st.total
+		if kinds[i] == kindWhole {
+			style = st.totalWhole
+		}
+		if i == 0 {
+			style = st.totalLabel
+		}
+		r.buf = strconv.AppendInt(append(r.buf, `" s="`...), int64(style), 10)
+		switch {
+		case i == 0:
+			r.buf = append(appendXML(append(r.buf, `" t="inlineStr"><is><t>`...), label), textEnd...)
+		case sum.formula == "":
+			r.buf = append(r.buf, `"/>`...)
+		default:
+			r.buf = append(appendXML(append(r.buf, `"><f>`...), sum.formula), `</f><v>`...)
+			r.buf = append(appendNumber(r.buf, sum.value), numberEnd...)
+		}
+	}
+	err := r.end()
+	r.count--
+	r.feet++
+	return err
 }
 
 // appendXML appends text as XML has it. What XML cannot hold is written as the

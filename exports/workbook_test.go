@@ -51,7 +51,8 @@ func TestWorkbookSheets(t *testing.T) {
 	requireShown(t, f, customersSheet, 11,
 		`Bäckerei "Krume", Köln|aaaaaaaa-0000-4000-8000-000000000001|3|264.77|50.31|315.08|146.7%|0.00|264.77||New`,
 		`Left & Gone Ltd|99999999-0000-4000-8000-000000000009|0|0.00|0.00|0.00|0.0%|100.00|-100.00|-100.0%|Left`,
-		`=Yard & Sons|bbbbbbbb-0000-4000-8000-000000000002|2|-84.29|-9.50|-93.79|-46.7%|39.39|-123.68|-314.0%|`)
+		`=Yard & Sons|bbbbbbbb-0000-4000-8000-000000000002|2|-84.29|-9.50|-93.79|-46.7%|39.39|-123.68|-314.0%|`,
+		`Total||5|180.48|40.81|221.29||139.39|41.09||`)
 	requireShown(t, f, productsSheet, 15,
 		`Microsoft 365 Business Standard|CFQ7TTC0LDPB|0001|One-year commitment for monthly billing|3|25|5|0|9.60|9.60|EUR|264.77|50.31|315.08|146.7%`,
 		`Visio Plan 2|CFQ7TTC0HD33|0003|One-month commitment for monthly billing|1|0|0|-3|15.00|15.00|USD|-34.29|0.00|-34.29|-19.0%`,
@@ -361,10 +362,39 @@ func TestWorkbookCompared(t *testing.T) {
 		"0.00|0.00|0.00|0.00|0||0.00|0.00", // left last month
 		"16.00|16.00|3.04|19.04|1|only Microsoft's|3.04|19.04",
 		"-34.29|50.00|9.50|59.50|1|differs|0.00|-34.29",
+		"248.98|68.50|13.01|81.51|4||53.82|302.80",
 	} {
 		if got := strings.Join(customers[i][11:], "|"); got != want {
 			t.Errorf("By customer, row %d ends with %s, want %s", i+1, got, want)
 		}
+	}
+}
+
+// The total stands below the last customer, wherever that is, and what it says is
+// calculated over all of them.
+func TestWorkbookTotalOfCustomers(t *testing.T) {
+	t.Parallel()
+	f := openWorkbook(t, comparedWorkbook(t, 2))
+	first, last := raw(t, f, customersSheet), raw(t, f, customersSheet+" 2")
+	if len(first) != 3 || first[2][0] == "Total" || len(last) != 4 || last[3][0] != "Total" {
+		t.Fatalf("the sheets have %d and %d rows, the last %q", len(first), len(last), last)
+	}
+	sums := 0
+	for i, cached := range last[3] {
+		if i == 0 || cached == "" {
+			continue
+		}
+		cell, err := excelize.CoordinatesToCellName(i+1, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if live, err := f.CalcCellValue(customersSheet+" 2", cell, excelize.Options{RawCellValue: true}); err != nil || !sameCell(cached, live) {
+			t.Errorf("%s: cached %q, calculated %q (%v)", last[0][i], cached, live, err)
+		}
+		sums++
+	}
+	if sums != 13 {
+		t.Errorf("%d columns are added up", sums)
 	}
 }
 

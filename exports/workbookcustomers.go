@@ -95,7 +95,9 @@ func (b *Workbook) customersSheet() (*dataSheet, error) {
 		printed -= 2 // the variances say it all
 	}
 	sheet := b.sheet(dataSheet{name: customersSheet, table: "ByCustomer", colour: tabGreen, keys: 1, printed: printed, columns: columns, empty: "No lines"})
+	var sum customerRow
 	for i, c := range b.customers() {
+		sum.add(c)
 		row, err := sheet.next(0)
 		if err != nil {
 			return nil, err
@@ -125,7 +127,32 @@ func (b *Workbook) customersSheet() (*dataSheet, error) {
 			return nil, err
 		}
 	}
-	return sheet, nil
+	return sheet, sheet.total(sum.totals(inv))
+}
+
+// add adds a customer up.
+func (c *customerRow) add(o *customerRow) {
+	c.Merge(o.Totals)
+	c.last += o.last
+	c.microsoft.Merge(o.microsoft.Totals)
+	c.microsoft.open += o.microsoft.open
+}
+
+// totals are the sums by title; a sheet takes those of its columns.
+func (c *customerRow) totals(inv *invoice.Invoice) map[string]decimal.Decimal {
+	sums := map[string]decimal.Decimal{
+		"Lines": decimal.NewFromInt(int64(c.Lines)), "Open differences": decimal.NewFromInt(int64(c.microsoft.open)),
+	}
+	variance := less(c.microsoft.Totals, c.Totals)
+	for title, minor := range map[string]int64{
+		netColumnName: c.Subtotal, taxColumnName: c.TaxTotal, grossColumnName: c.Total,
+		lastColumnName: c.last, "Change": c.Subtotal - c.last,
+		microsoftColumnName: c.microsoft.Subtotal, microsoftTaxColumn: c.microsoft.TaxTotal, microsoftGross: c.microsoft.Total,
+		"Net variance": variance.Subtotal, "Tax variance": variance.TaxTotal, "Gross variance": variance.Total,
+	} {
+		sums[in(title, inv.Currency)] = decimal.New(minor, -int32(inv.MinorDigits))
+	}
+	return sums
 }
 
 // compareCustomer writes what Microsoft bills the customer, beside what we do.

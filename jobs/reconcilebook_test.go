@@ -138,7 +138,9 @@ func requireBlocks(t *testing.T, name string, book, own *excelize.File) {
 func requireComparison(t *testing.T, name string, env Env, r ReconcileResult, book *excelize.File, inv ledger.InvoiceSummary) {
 	t.Helper()
 	column := func(title string) string { return title + " (" + inv.Currency + ")" }
-	recon := records(t, book, "Recon lines")
+	recon, customers := records(t, book, "Recon lines"), records(t, book, "By customer")
+	byCustomer := rawRows(t, book, "By customer")
+	total := byCustomer[len(byCustomer)-1]
 	differences := differencesOf(t, env, r, inv.PartnerID)
 	var net, tax, gross decimal.Decimal
 	for _, d := range differences {
@@ -162,13 +164,14 @@ func requireComparison(t *testing.T, name string, env Env, r ReconcileResult, bo
 		{"difference of Recon lines and differences.csv, tax", sumOf(t, recon, column("Tax difference")), tax},
 		{"difference of Recon lines and differences.csv, gross", sumOf(t, recon, column("Gross difference")), gross},
 		{"open differences", decimal.NewFromInt(int64(lines("Open"))), decimal.NewFromInt(int64(r.Partners[at].Open))},
-		{"variance by customer, gross", sumOf(t, records(t, book, "By customer"), column("Gross variance")), gross},
+		{"variance by customer, gross", sumOf(t, customers, column("Gross variance")), gross},
+		{"variance by customer, total", testDecimal(t, total[slices.Index(byCustomer[0], column("Net variance"))]), net},
 		{"gross of both sides and differences.csv", theirs.Sub(ours), gross},
 		{"gross ours and the invoice's", ours, testDecimal(t, inv.Total)},
 		{"gross Microsoft and what was read", theirs, testDecimal(t, sides.Theirs)},
 		{"our lines", decimal.NewFromInt(int64(lines("Lines ours"))), decimal.NewFromInt(int64(inv.Lines))},
 		{"their lines", decimal.NewFromInt(int64(lines("Lines Microsoft"))), decimal.NewFromInt(int64(sides.TheirLines))},
-		{"variance by customer", sumOf(t, records(t, book, "By customer"), column("Net variance")), net},
+		{"variance by customer", sumOf(t, customers, column("Net variance")), net},
 	} {
 		if !c.got.Equal(c.want) {
 			t.Errorf("%s: %s: %s, want %s", name, c.what, c.got, c.want)
