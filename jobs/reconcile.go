@@ -218,9 +218,21 @@ type PolicyEvidence struct {
 
 // SuggestedPolicy is the rounding that Microsoft's arithmetic speaks for.
 type SuggestedPolicy struct {
-	Rounding string `json:"rounding"`
+	Rounding string `json:"rounding,omitempty"`
 	For      int    `json:"for"`
 	Against  int    `json:"against"`
+	// Neither are those of Against that no policy gives. Withheld: they are too
+	// many to suggest any.
+	Neither  int  `json:"neither"`
+	Withheld bool `json:"withheld,omitempty"`
+	// Otherwise are the compared partners that we bill by another rounding.
+	Otherwise []OtherPolicy `json:"otherwise,omitempty"`
+}
+
+// OtherPolicy is a partner's rounding of ours.
+type OtherPolicy struct {
+	PartnerID string `json:"partnerId"`
+	Rounding  string `json:"rounding"`
 }
 
 // ForeignLines are of a partner whom we do not know.

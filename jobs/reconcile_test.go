@@ -463,6 +463,43 @@ func TestReconcileLeavesOut(t *testing.T) {
 	}
 }
 
+// Where all their amounts obey another rounding than ours, the result says so:
+// line by line it is tolerated.
+func TestReconcileSystematicRounding(t *testing.T) {
+	t.Parallel()
+	env := storyEnv(t)
+	for _, c := range []struct {
+		name string
+		add  string // to the exact subtotal, before it is cut
+		want string
+	}{
+		{"by the line", "0", "line"},
+		{"to the nearest", "0.005", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			rows := billedRows(t, env, "2024-03", demoEuropean)
+			for _, r := range rows {
+				if r["ChargeType"] == "customerCredit" {
+					continue
+				}
+				price, rate, quantity := decimal.RequireFromString(r["EffectiveUnitPrice"]), decimal.RequireFromString(r["PCToBCExchangeRate"]), decimal.RequireFromString(r["Quantity"])
+				exact := price.Mul(rate).Mul(quantity)
+				subtotal := exact.Abs().Add(decimal.RequireFromString(c.add)).RoundDown(2).Mul(decimal.NewFromInt(int64(exact.Sign())))
+				r["Subtotal"], r["Total"] = subtotal.StringFixed(2), subtotal.Add(decimal.RequireFromString(r["TaxTotal"])).StringFixed(2)
+			}
+			result := reconciled(t, storyEnv(t), ReconcilePlan{Files: files(t, map[string][]byte{"recon.csv": newerCSV(rows)})})
+			s := result.Suggested
+			if s == nil || s.Rounding != c.want || s.Withheld != (c.want == "") {
+				t.Fatalf("suggested %+v: %+v", s, result.Policies)
+			}
+			if want := []OtherPolicy{{demoEuropean, "documented"}}; c.want != "" && !slices.Equal(s.Otherwise, want) {
+				t.Errorf("billed otherwise: %+v, want %+v", s.Otherwise, want)
+			}
+		})
+	}
+}
+
 // A file of the next month that holds nothing but lines of this one: its number,
 // its name or the user says so, and each is found to be moved.
 func TestReconcileMovedLines(t *testing.T) {

@@ -116,9 +116,7 @@ func (r *reconciliation) report() error {
 	for _, p := range r.tally.Policies() {
 		result.Policies = append(result.Policies, PolicyEvidence(p))
 	}
-	if s, ok := r.tally.Suggest(); ok {
-		result.Suggested = &SuggestedPolicy{s.Policy.String(), s.For, s.Against}
-	}
+	r.suggest()
 	foreign := make(map[foreignKey]foreignSum)
 	for _, f := range r.reading.files {
 		result.Theirs = append(result.Theirs, f.ReconciledFile)
@@ -137,6 +135,26 @@ func (r *reconciliation) report() error {
 		return cmp.Or(strings.Compare(a.PartnerID, b.PartnerID), strings.Compare(a.Currency, b.Currency))
 	})
 	return nil
+}
+
+// suggest says which rounding Microsoft's arithmetic speaks for, and for whom it
+// is another than we bill by.
+func (r *reconciliation) suggest() {
+	s, ok := r.tally.Suggest()
+	if !ok {
+		return
+	}
+	suggested := &SuggestedPolicy{Rounding: s.Policy.String(), For: s.For, Against: s.Against, Neither: s.Neither, Withheld: s.Withheld()}
+	r.result.Suggested = suggested
+	if suggested.Withheld {
+		suggested.Rounding = ""
+		return
+	}
+	for _, id := range r.partners {
+		if ours, ok := r.month.Current.Policies[id]; ok && ours.Rounding != suggested.Rounding {
+			suggested.Otherwise = append(suggested.Otherwise, OtherPolicy{id, ours.Rounding})
+		}
+	}
 }
 
 // publish writes the result into the bucket, and into the folder that was asked for.

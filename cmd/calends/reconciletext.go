@@ -38,6 +38,7 @@ func (r reconcileView) write(w io.Writer) {
 			s.Theirs, plural(s.TheirLines, "line"), s.Ours, plural(s.OurLines, "line"), s.Difference, s.Currency)
 	}
 	r.writeCauses(w)
+	r.writeSystem(w)
 	if len(r.Partners) > 1 {
 		r.writePartners(w)
 	}
@@ -178,11 +179,30 @@ func (r reconcileView) writePolicies(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	t.write(w, "  ")
-	if s := r.Suggested; s != nil {
+	switch s := r.Suggested; {
+	case s == nil:
+		fmt.Fprintln(w, "  suggested: nothing, every line comes out the same by unit and by line")
+	case s.Withheld:
+		fmt.Fprintf(w, "  suggested: nothing, %s of the %d that decide obey no policy: see NONE\n", plural(s.Neither, "line"), s.For+s.Against)
+	default:
 		fmt.Fprintf(w, "  suggested: rounding: %s (%s for it, %d against)\n", s.Rounding, plural(s.For, "line"), s.Against)
+	}
+}
+
+// writeSystem says that what is tolerated line by line has a system.
+func (r reconcileView) writeSystem(w io.Writer) {
+	rounded := slices.ContainsFunc(r.Causes, func(c jobs.ReconciledCause) bool { return c.Cause == string(reconcile.Rounding) && c.Differences > 0 })
+	s := r.Suggested
+	if s == nil || !rounded || r.asked.SuggestPolicy {
 		return
 	}
-	fmt.Fprintln(w, "  suggested: nothing, every line comes out the same by unit and by line")
+	const evidence = "--suggest-policy shows the evidence"
+	switch {
+	case s.Withheld:
+		fmt.Fprintf(w, "\n  %s of theirs of the %d that decide obey no rounding policy; %s\n", plural(s.Neither, "line"), s.For+s.Against, evidence)
+	case len(s.Otherwise) > 0 && s.For > 9*s.Against: // one in ten against is no system
+		fmt.Fprintf(w, "\n  their amounts obey rounding: %s, and we bill %s by another; %s\n", s.Rounding, plural(len(s.Otherwise), "partner"), evidence)
+	}
 }
 
 func (r reconcileView) writeFiles(w io.Writer) {

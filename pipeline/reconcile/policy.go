@@ -78,9 +78,17 @@ func (t *Tally) Policies() []PolicyCount {
 type Suggestion struct {
 	Policy pricing.Rounding
 	// For and Against count the lines that decide: those that one of unit and
-	// line gives and the other does not.
-	For, Against int
+	// line gives and the other does not, and against every policy those that none
+	// gives, which Neither counts.
+	For, Against, Neither int
 }
+
+// mostLawless is how many of the lines that decide may obey no policy, as one
+// in so many: of more, they follow a rule that is none of ours.
+const mostLawless = 10
+
+// Withheld reports whether so many lines obey no policy that none can be suggested.
+func (s Suggestion) Withheld() bool { return s.Neither*mostLawless > s.For+s.Against }
 
 // Suggest weighs the licence lines. ok is false when no line decides.
 func (t *Tally) Suggest() (s Suggestion, ok bool) {
@@ -95,7 +103,9 @@ func (t *Tally) Suggest() (s Suggestion, ok bool) {
 			} else {
 				this.For, this.Against = this.For+count.OnlyLine, this.Against+count.OnlyUnit
 			}
+			this.Neither += count.Neither
 		}
+		this.Against += this.Neither
 		if this.For > s.For || this.For+this.Against > 0 && !ok {
 			s, ok = this, true
 		}

@@ -76,7 +76,10 @@ func TestSuggestedPolicy(t *testing.T) {
 		{"all by the line", []string{"new " + byLine, "removeQuantity " + byLine}, "line 2 0"},
 		{"seat changes by the line, the rest by the licence", []string{"AddQuantity " + byLine, "cycleCharge " + byUnit}, "documented 2 0"},
 		{"most of them", []string{"new " + byUnit, "renew " + byLine, "cycleCharge " + byLine}, "line 2 1"},
-		{"nothing to tell by", []string{"new " + either, "new " + none, "new " + blank}, "no"},
+		{"nothing to tell by", []string{"new " + either, "new " + blank}, "no"},
+		{"a line that no policy gives is against all", append(slices.Repeat([]string{"new " + byUnit}, 9), "new "+none), "documented 9 1"},
+		{"of two in ten nothing follows", append(slices.Repeat([]string{"new " + byUnit}, 8), "new "+none, "new "+none), "withheld"},
+		{"nor of nothing else", []string{"new " + either, "new " + none}, "withheld"},
 		{"usage is no evidence", []string{"usage " + byLine}, "no"},
 	}
 	for _, test := range tests {
@@ -92,6 +95,9 @@ func TestSuggestedPolicy(t *testing.T) {
 			got := "no"
 			if s, ok := tally.Suggest(); ok {
 				got = fmt.Sprint(s.Policy, s.For, s.Against)
+				if s.Withheld() {
+					got = "withheld"
+				}
 			}
 			if got != test.want {
 				t.Errorf("suggests %s, want %s: %+v", got, test.want, tally.Policies())
