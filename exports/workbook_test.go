@@ -280,7 +280,9 @@ func TestWorkbookAlteredAmountFails(t *testing.T) {
 		{reconSheet, "Net Microsoft (EUR)", "Net: Microsoft's file against Recon lines"},
 		{reconSheet, "Gross Microsoft (EUR)", "Microsoft's net and tax against its gross"},
 		{reconSheet, "Lines Microsoft", "Lines: Microsoft's file against Recon lines"},
-		{reconSheet, "Net difference (EUR)", "Net: differences.csv against the differences of Recon lines"},
+		{reconSheet, "Net difference (EUR)", "Net: differences by cause against Recon lines"},
+		{reconSheet, "Tax difference (EUR)", "Tax: differences by cause against Recon lines"},
+		{reconSheet, "Gross difference (EUR)", "Gross: differences by cause against Recon lines"},
 	} {
 		f := openWorkbook(t, file)
 		column := slices.Index(raw(t, f, c.sheet)[0], c.column)
@@ -291,12 +293,17 @@ func TestWorkbookAlteredAmountFails(t *testing.T) {
 		if err := f.SetCellValue(c.sheet, cell, 0.01); err != nil {
 			t.Fatal(err)
 		}
+		found := false
 		for i, row := range raw(t, f, summarySheet) {
 			if len(row) > 5 && row[0] == c.check {
+				found = true
 				if got, err := f.CalcCellValue(summarySheet, "F"+strconv.Itoa(i+1)); err != nil || got != "FAIL" {
 					t.Errorf("%s, %s altered: %s says %q (%v)", c.sheet, c.column, c.check, got, err)
 				}
 			}
+		}
+		if !found {
+			t.Errorf("no check %s", c.check)
 		}
 	}
 }
@@ -395,6 +402,32 @@ func TestWorkbookTotalOfCustomers(t *testing.T) {
 	}
 	if sums != 13 {
 		t.Errorf("%d columns are added up", sums)
+	}
+}
+
+// Summary has what each cause comes to, in the given order, and their sum.
+func TestWorkbookCauses(t *testing.T) {
+	t.Parallel()
+	f := openWorkbook(t, comparedWorkbook(t, sheetRows))
+	shown, err := f.GetRows(summarySheet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := slices.IndexFunc(shown, func(row []string) bool { return len(row) > 0 && row[0] == "Cause" })
+	if first < 0 {
+		t.Fatal("no causes")
+	}
+	for i, want := range []string{"Cause|Differences|Net (EUR)|Tax (EUR)|Gross (EUR)", "unknown|0|0.00|0.00|0.00", "quantity|1|9.60|1.82|11.42",
+		"unit price|1|-7.10|-1.35|-8.45", "missing here|1|16.00|3.04|19.04", "missing there|1|50.00|9.50|59.50", "All causes|4|68.50|13.01|81.51", ""} {
+		if got := strings.Join(shown[first+i], "|"); got != want {
+			t.Errorf("row %d is %s, want %s", i, got, want)
+		}
+	}
+	row := strconv.Itoa(first + 7)
+	for i, want := range []string{"4", "68.5", "13.01", "81.51"} {
+		if live, err := f.CalcCellValue(summarySheet, "BCDE"[i:i+1]+row, excelize.Options{RawCellValue: true}); err != nil || !sameCell(live, want) {
+			t.Errorf("the sum in row %s is calculated as %s (%v), want %s", row, live, err, want)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *summary) controlTotals() error {
 	}
 	lines := sum(b.lines, "SUM", gross, b.totals.Total, digits)
 	s.check("Gross: by charge type against Invoice lines", kindAmount,
-		leg{fmt.Sprintf("SUM(E%d:E%d)", s.sections.first, s.sections.last), decimal.New(byType, -int32(s.digits))}, lines, decimal.Zero)
+		leg{s.sections.sum("E"), decimal.New(byType, -int32(s.digits))}, lines, decimal.Zero)
 	s.check("Gross: By customer against Invoice lines", kindAmount, sum(s.customers, "SUM", gross, byCustomer, digits), lines, decimal.Zero)
 	s.check("Gross: By product against Invoice lines", kindAmount, sum(s.products, "SUM", gross, byProduct, digits), lines, decimal.Zero)
 	s.checkLast(sum(b.lines, "SUM", net, b.totals.Subtotal, digits))
@@ -123,8 +123,20 @@ func (s *summary) checkRecon(sum func(*dataSheet, string, string, int64, int64) 
 		sum(r.sheet, "SUM", name(microsoftGrossName), r.microsoft.Total, digits), decimal.Zero)
 	s.check("Net: expected against billed by Microsoft", kindAmount, given(inv.Totals.Subtotal, s.digits), theirs,
 		decimal.New(info.Tolerance, -int32(s.digits)))
-	s.check("Net: differences.csv against the differences of Recon lines", kindAmount, given(info.Explained, s.digits),
-		sum(r.sheet, "SUM", name(reconNetName), r.microsoft.Subtotal-r.ours.Subtotal, digits), decimal.Zero)
+	explained, difference := info.explained(), less(r.microsoft, r.ours)
+	for _, c := range []struct {
+		name, cause, column string
+		explained, value    int64
+	}{
+		{netColumnName, "C", reconNetName, explained.Subtotal, difference.Subtotal},
+		{taxColumnName, "D", reconTaxName, explained.TaxTotal, difference.TaxTotal},
+		{grossColumnName, "E", reconGrossName, explained.Total, difference.Total},
+	} {
+		causes := given(c.explained, s.digits)
+		causes.formula = s.causes.sum(c.cause)
+		s.check(c.name+": differences by cause against Recon lines", kindAmount, causes,
+			sum(r.sheet, "SUM", name(c.column), c.value, digits), decimal.Zero)
+	}
 	// A row has a number of lines on each side that it has.
 	for _, c := range []struct {
 		who, absent, net string

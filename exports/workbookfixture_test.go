@@ -129,12 +129,22 @@ func comparison() (ReconInfo, []ReconRow) {
 		CustomerID: "cccccccc-0000-4000-8000-000000000003", CustomerName: "Unheard-of Inc", SubscriptionID: "5c", SkuName: "Teams Phone", ProductID: "CFQ7TTC0AAAA", SkuID: "0002",
 		ChargeType: "new", Start: day("2026-10-09"), End: day("2026-11-08"),
 		Microsofts: &ReconSide{Ref: "microsoft-2026-10.csv row 12", Lines: 1, Quantity: num("2"), EffectivePrice: num("8"), ExchangeRate: num("1"), Subtotal: 1600, TaxTotal: 304, Total: 1904}})
+	for _, code := range []string{"unknown", "quantity", "unit price", "missing here", "missing there"} {
+		of := invoice.Section{Name: code}
+		for _, r := range rows {
+			for _, c := range r.Causes {
+				if c.Code == code {
+					of.Merge(invoice.Totals{Lines: 1, Subtotal: c.Subtotal, TaxTotal: c.TaxTotal, Total: c.Total})
+				}
+			}
+		}
+		info.Causes = append(info.Causes, of)
+	}
 	for _, r := range rows {
 		if r.Microsofts != nil {
 			info.Billed.Merge(r.Microsofts.totals())
 		}
 	}
-	info.Explained = 24250 - lines[0].Subtotal - lines[3].Subtotal + 1600
 	return info, rows
 }
 

@@ -22,9 +22,9 @@ type ReconInfo struct {
 	// Tolerance is the difference, in minor units of the net amount, that the
 	// month as a whole may have.
 	Tolerance int64
-	// Explained adds up the net amounts of the causes in differences.csv, in the
-	// invoice's currency.
-	Explained int64
+	// Causes total differences.csv by its column Cause, in the invoice's currency, in
+	// the order that Summary shows them in. Lines counts its rows.
+	Causes []invoice.Section
 	// Unproven says why the lines come without their proofs; "" when they have
 	// them. What is missing for it is said on Notes and on the sheets themselves.
 	Unproven string

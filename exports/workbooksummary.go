@@ -23,6 +23,7 @@ type summary struct {
 	sections  span  // the totals by charge type
 	steps     span  // last month, the causes, this month
 	figures   span  // behind the chart
+	causes    span  // of differences from Microsoft's file
 	seats     span  // opening, movements, closing
 	customers *dataSheet
 	products  *dataSheet
@@ -87,6 +88,7 @@ func (b *Workbook) writeSummary(customers, products *dataSheet) error {
 		if err := s.controlTotals(); err != nil {
 			return fmt.Errorf("sheet %s: %w", summarySheet, err)
 		}
+		s.causesOfDifferences()
 		s.waterfall()
 		s.seatMovements()
 		s.signOff()
@@ -228,16 +230,55 @@ func (s *summary) signOff() {
 // chargeTypes totals the invoice by what was charged.
 func (s *summary) chargeTypes() {
 	inv := s.book.Info.Invoice
-	money := func(title string) sheetColumn { return sheetColumn{title: in(title, inv.Currency), kind: kindAmount} }
-	s.section("Totals by charge type", sheetColumn{title: "Charge type"}, sheetColumn{title: "Lines", kind: kindWhole},
-		money(netColumnName), money(taxColumnName), money(grossColumnName))
-	s.sections.first = s.row
-	for _, t := range inv.Sections {
-		s.put(s.text(t.Name), s.cell(kindWhole, t.Lines), s.amount(kindAmount, t.Subtotal, s.digits, ""),
-			s.amount(kindAmount, t.TaxTotal, s.digits, ""), s.amount(kindAmount, t.Total, s.digits, ""))
-	}
+	s.sections = s.totalsBy("Totals by charge type", "Charge type", "Lines", inv.Sections)
 	if len(inv.Sections) == 0 {
 		s.put(s.text("No lines"))
 	}
-	s.sections.last = s.row - 1
+}
+
+// causesOfDifferences totals the differences from Microsoft's file by cause.
+func (s *summary) causesOfDifferences() {
+	recon := s.book.Info.Recon
+	if recon == nil {
+		return
+	}
+	s.causes = s.totalsBy("Differences by cause: Microsoft's amount less ours", "Cause", "Differences", recon.Causes)
+	cells := []any{excelize.Cell{StyleID: s.book.styles.totalLabel, Value: "All causes"}}
+	sum := recon.explained()
+	for i, value := range []any{sum.Lines, cellAmount(sum.Subtotal, s.digits), cellAmount(sum.TaxTotal, s.digits), cellAmount(sum.Total, s.digits)} {
+		style := s.book.styles.total
+		if i == 0 {
+			style = s.book.styles.totalWhole
+		}
+		cells = append(cells, excelize.Cell{StyleID: style, Value: value, Formula: s.causes.sum("BCDE"[i : i+1])})
+	}
+	s.put(cells...)
+}
+
+// explained is what all causes come to.
+func (r *ReconInfo) explained() (sum invoice.Totals) {
+	for _, c := range r.Causes {
+		sum.Merge(c.Totals)
+	}
+	return sum
+}
+
+// sum is a formula for the sum of a column of the span.
+func (s span) sum(column string) string {
+	return fmt.Sprintf("SUM(%s%d:%s%d)", column, s.first, column, max(s.first, s.last))
+}
+
+// totalsBy writes a table of totals and returns where its rows stand.
+func (s *summary) totalsBy(title, of, count string, all []invoice.Section) span {
+	money := func(title string) sheetColumn {
+		return sheetColumn{title: in(title, s.book.Info.Invoice.Currency), kind: kindAmount}
+	}
+	s.section(title, sheetColumn{title: of}, sheetColumn{title: count, kind: kindWhole},
+		money(netColumnName), money(taxColumnName), money(grossColumnName))
+	first := s.row
+	for _, t := range all {
+		s.put(s.text(t.Name), s.cell(kindWhole, t.Lines), s.amount(kindAmount, t.Subtotal, s.digits, ""),
+			s.amount(kindAmount, t.TaxTotal, s.digits, ""), s.amount(kindAmount, t.Total, s.digits, ""))
+	}
+	return span{first, s.row - 1}
 }

@@ -79,7 +79,8 @@ func (r *reconciliation) finishBook(book *exports.Workbook, p *partnerSum) {
 	}
 	for _, c := range p.tally.Causes() {
 		if c.Currency == currency {
-			book.Info.Recon.Explained += c.Amount.Subtotal
+			book.Info.Recon.Causes = append(book.Info.Recon.Causes, invoice.Section{Name: string(c.Cause),
+				Totals: invoice.Totals{Lines: c.Differences, Subtotal: c.Amount.Subtotal, TaxTotal: c.Amount.Tax, Total: c.Amount.Total}})
 		}
 	}
 	book.Info.Recon.Tolerance = p.tolerated
