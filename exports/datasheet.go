@@ -152,18 +152,29 @@ func (s *dataSheet) sum(function, title string) (string, error) {
 	return function + "(" + strings.Join(ranges, ",") + ")", err
 }
 
-// sumWhereBlank is a formula for the sum of a column over the records that have
-// nothing in another one.
-func (s *dataSheet) sumWhereBlank(title, blank string) (string, error) {
+// sumWhere is a formula for the sum of a column over the records that have in
+// another one what the criterion says, such as "=" for nothing.
+func (s *dataSheet) sumWhere(title, other, criterion string) (string, error) {
 	amounts, err := s.ranges(title)
 	if err != nil {
 		return "", err
 	}
-	blanks, err := s.ranges(blank)
-	for i := range blanks {
-		amounts[i] = fmt.Sprintf(`SUMIFS(%s,%s,"=")`, amounts[i], blanks[i])
+	others, err := s.ranges(other)
+	for i := range others {
+		amounts[i] = fmt.Sprintf("SUMIFS(%s,%s,%s)", amounts[i], others[i], criterion)
 	}
 	return strings.Join(amounts, "+"), err
+}
+
+// sumAbsolute is a formula for the sum of a column without the signs of its
+// amounts: those above nothing, less those below.
+func (s *dataSheet) sumAbsolute(title string) (string, error) {
+	above, err := s.sumWhere(title, title, `">0"`)
+	if err != nil {
+		return "", err
+	}
+	below, err := s.sumWhere(title, title, `"<0"`)
+	return above + "-(" + below + ")", err
 }
 
 // ranges are where the cells of a column stand, on each of the sheets.

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -110,12 +109,12 @@ func TestWorkbookInLibreOffice(t *testing.T) {
 			seats = seats || row[0] == "Seats: closing against opening and movements" && row[1] == "50" && row[2] == "50" && row[3] == "0"
 		case row[5] == "FAIL":
 			fails++
-			if !strings.HasPrefix(row[0], "Rows of Recon") && row[0] != "Net: expected against billed by Microsoft" {
+			if !ofDifferences(row[0]) {
 				t.Errorf("a check fails: %q", row)
 			}
 		}
 	}
-	if passes < 17 || fails != 5 {
+	if passes < 25 || fails != 11 {
 		t.Errorf("%d checks pass and %d fail", passes, fails)
 	}
 	if !seats {

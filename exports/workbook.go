@@ -73,6 +73,7 @@ type Workbook struct {
 	styles  styles
 	sheets  []*dataSheet // as they were begun
 	lines   *dataSheet
+	sources *dataSheet
 	totals  invoice.Totals
 	err     error
 	blank   invoice.Item

@@ -21,16 +21,9 @@ func given(value int64, digits int) leg { return leg{value: decimal.New(value, -
 // encoder, B is added up here.
 func (s *summary) controlTotals() error {
 	b, inv := s.book, s.book.Info.Invoice
-	number := func(title string) sheetColumn { return sheetColumn{title: title, kind: kindAmount} }
-	s.section("Control totals", sheetColumn{title: "Check"}, number("A: computed"), number("B: this workbook"),
-		number("Difference"), number("Tolerance"), sheetColumn{title: "Result"})
-	// sum is a leg over a column of a sheet, with the value that it has now.
+	s.checks("Control totals", "A: computed", "B: this workbook")
 	sum := func(sheet *dataSheet, function, column string, value, digits int64) leg {
-		formula, err := sheet.sum(function, column)
-		if err != nil && s.err == nil {
-			s.err = err
-		}
-		return leg{formula, decimal.New(value, -int32(digits))}
+		return s.sum(sheet, function, column, decimal.New(value, -int32(digits)))
 	}
 	digits := int64(s.digits)
 	net, tax, gross := in(netColumnName, inv.Currency), in(taxColumnName, inv.Currency), in(grossColumnName, inv.Currency)
@@ -64,13 +57,30 @@ func (s *summary) controlTotals() error {
 	s.checkLast(sum(b.lines, "SUM", net, b.totals.Subtotal, digits))
 	s.checkProrations(in(exactColumnName, inv.Currency), in(roundedColumnName, inv.Currency), sum)
 	s.checkSeats()
-	s.checkRecon(sum)
-	if s.err != nil {
-		return s.err
-	}
 	s.put(s.text("Net of lines for earlier months (credits, corrections, late)"), s.cell(kindText, nil),
 		s.amount(kindAmount, b.late.Subtotal, s.digits, ""), s.cell(kindText, nil), s.cell(kindText, nil), s.cell(kindText, "info"))
-	return nil
+	s.checkRecon()
+	return s.err
+}
+
+// checks begins a table of checks.
+func (s *summary) checks(title, a, b string) {
+	number := func(title string) sheetColumn { return sheetColumn{title: title, kind: kindAmount} }
+	s.section(title, sheetColumn{title: "Check"}, number(a), number(b), number("Difference"), number("Tolerance"), sheetColumn{title: "Result"})
+}
+
+// sum is a leg over a column of a sheet, with the value that it has now.
+func (s *summary) sum(sheet *dataSheet, function, column string, value decimal.Decimal) leg {
+	formula, err := sheet.sum(function, column)
+	s.fail(err)
+	return leg{formula, value}
+}
+
+// fail keeps the first error.
+func (s *summary) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
 }
 
 // checkLast compares what last month's manifest says with its lines, and where
@@ -102,42 +112,72 @@ func (s *summary) checkProrations(exact, rounded string, sum func(*dataSheet, st
 		sum(p.sheet, "SUM", rounded, p.net, int64(s.digits)), p.bound)
 }
 
-// checkRecon compares with Microsoft's file, where there is one.
-func (s *summary) checkRecon(sum func(*dataSheet, string, string, int64, int64) leg) {
+// checkRecon compares with Microsoft's file, where there is one: first that the
+// sheet holds both sides and the causes, then that nothing is left to look at.
+func (s *summary) checkRecon() {
 	b, inv := s.book, s.book.Info.Invoice
 	info, r := b.Info.Recon, &b.recon
 	if info == nil {
 		return
 	}
-	digits := int64(s.digits)
-	name := func(column string) string { return in(column, inv.Currency) }
-	theirs := sum(r.sheet, "SUM", name(microsoftNetName), r.microsoft.Subtotal, digits)
-	s.check("Net: our lines against Recon lines", kindAmount, given(inv.Totals.Subtotal, s.digits),
-		sum(r.sheet, "SUM", name(oursNetName), r.ours.Subtotal, digits), decimal.Zero)
-	s.check("Lines: Microsoft's file against Recon lines", kindWhole, given(int64(info.Billed.Lines), 0),
-		sum(r.sheet, "SUM", microsoftLinesName, int64(r.microsoft.Lines), 0), decimal.Zero)
-	s.check("Net: Microsoft's file against Recon lines", kindAmount, given(info.Billed.Subtotal, s.digits), theirs, decimal.Zero)
-	withTax := sum(r.sheet, "SUM", name(microsoftTaxName), r.microsoft.TaxTotal, digits)
-	s.check("Microsoft's net and tax against its gross", kindAmount,
-		leg{theirs.formula + "+" + withTax.formula, theirs.value.Add(withTax.value)},
-		sum(r.sheet, "SUM", name(microsoftGrossName), r.microsoft.Total, digits), decimal.Zero)
-	s.check("Net: expected against billed by Microsoft", kindAmount, given(inv.Totals.Subtotal, s.digits), theirs,
-		decimal.New(info.Tolerance, -int32(s.digits)))
-	explained, difference := info.explained(), less(r.microsoft, r.ours)
-	for _, c := range []struct {
-		name, cause, column string
-		explained, value    int64
+	s.checks("Compared with Microsoft", "A: computed or read", "B: this workbook")
+	tolerance, explained, difference := info.Tolerance, info.explained(), less(r.microsoft, r.ours)
+	amounts := []struct {
+		name, ours, theirs, difference       string // columns
+		cause                                string // column of the causes on Summary
+		invoiced, billed, ourSum, theirSum   int64
+		explained, differs, absolute, within int64
 	}{
-		{netColumnName, "C", reconNetName, explained.Subtotal, difference.Subtotal},
-		{taxColumnName, "D", reconTaxName, explained.TaxTotal, difference.TaxTotal},
-		{grossColumnName, "E", reconGrossName, explained.Total, difference.Total},
-	} {
-		causes := given(c.explained, s.digits)
-		causes.formula = s.causes.sum(c.cause)
-		s.check(c.name+": differences by cause against Recon lines", kindAmount, causes,
-			sum(r.sheet, "SUM", name(c.column), c.value, digits), decimal.Zero)
+		{netColumnName, oursNetName, microsoftNetName, reconNetName, "C", inv.Totals.Subtotal, info.Billed.Subtotal, r.ours.Subtotal, r.microsoft.Subtotal,
+			explained.Subtotal, difference.Subtotal, r.absolute.Subtotal, tolerance.Subtotal},
+		{taxColumnName, oursTaxName, microsoftTaxName, reconTaxName, "D", inv.Totals.TaxTotal, info.Billed.TaxTotal, r.ours.TaxTotal, r.microsoft.TaxTotal,
+			explained.TaxTotal, difference.TaxTotal, r.absolute.TaxTotal, tolerance.TaxTotal},
+		{grossColumnName, oursGrossName, microsoftGrossName, reconGrossName, "E", inv.Totals.Total, info.Billed.Total, r.ours.Total, r.microsoft.Total,
+			explained.Total, difference.Total, r.absolute.Total, tolerance.Total},
 	}
-	// A row has a number of lines on each side that it has.
+	over := func(column, function string, minor int64) leg {
+		return s.sum(r.sheet, function, in(column, inv.Currency), decimal.New(minor, -int32(s.digits)))
+	}
+	s.check("Lines: our invoice against Recon lines", kindWhole, given(int64(inv.Totals.Lines), 0),
+		s.sum(r.sheet, "SUM", oursLinesName, decimal.NewFromInt(int64(r.ours.Lines))), decimal.Zero)
+	for _, a := range amounts {
+		s.check(a.name+": our invoice against Recon lines", kindAmount, given(a.invoiced, s.digits), over(a.ours, "SUM", a.ourSum), decimal.Zero)
+	}
+	s.check("Lines: Microsoft's file against Recon lines", kindWhole, given(int64(info.Billed.Lines), 0),
+		s.sum(r.sheet, "SUM", microsoftLinesName, decimal.NewFromInt(int64(r.microsoft.Lines))), decimal.Zero)
+	for _, a := range amounts {
+		s.check(a.name+": Microsoft's file against Recon lines", kindAmount, given(a.billed, s.digits), over(a.theirs, "SUM", a.theirSum), decimal.Zero)
+	}
+	net, tax := over(microsoftNetName, "SUM", r.microsoft.Subtotal), over(microsoftTaxName, "SUM", r.microsoft.TaxTotal)
+	s.check("Microsoft's net and tax against its gross", kindAmount, leg{net.formula + "+" + tax.formula, net.value.Add(tax.value)},
+		over(microsoftGrossName, "SUM", r.microsoft.Total), decimal.Zero)
+	for _, a := range amounts {
+		causes := given(a.explained, s.digits)
+		causes.formula = s.causes.sum(a.cause)
+		s.check(a.name+": differences by cause against Recon lines", kindAmount, causes, over(a.difference, "SUM", a.differs), decimal.Zero)
+	}
+	for _, a := range amounts {
+		s.check(a.name+": expected against billed by Microsoft", kindAmount, given(a.invoiced, s.digits), over(a.theirs, "SUM", a.theirSum),
+			decimal.New(a.within, -int32(s.digits)))
+	}
+	// Differences that cancel out are differences.
+	for _, a := range amounts {
+		formula, err := r.sheet.sumAbsolute(in(a.difference, inv.Currency))
+		s.fail(err)
+		s.check(a.name+": all differences, without their signs", kindAmount, given(0, s.digits), leg{formula, decimal.New(a.absolute, -int32(s.digits))},
+			decimal.New(a.within, -int32(s.digits)))
+	}
+	s.check("Open differences", kindWhole, given(0, 0), s.sum(r.sheet, "SUM", openName, decimal.NewFromInt(int64(r.openCauses))), decimal.Zero)
+	refused, err := b.refused()
+	s.fail(err)
+	s.check("Lines of Microsoft's files that could not be read", kindWhole, given(0, 0), refused, decimal.Zero)
+	s.checkAlone()
+}
+
+// checkAlone shows what only one side has. A row has a number of lines on each side
+// that it has.
+func (s *summary) checkAlone() {
+	r := &s.book.recon
 	for _, c := range []struct {
 		who, absent, net string
 		alone            int64
@@ -145,14 +185,12 @@ func (s *summary) checkRecon(sum func(*dataSheet, string, string, int64, int64) 
 		{"we have", microsoftLinesName, oursNetName, r.onlyOurs},
 		{"Microsoft has", oursLinesName, microsoftNetName, r.onlyMicrosofts},
 	} {
-		all := sum(r.sheet, "COUNTA", "State", 0, 0)
-		with := sum(r.sheet, "COUNT", c.absent, 0, 0)
+		all := s.sum(r.sheet, "COUNTA", "State", decimal.Zero)
+		with := s.sum(r.sheet, "COUNT", c.absent, decimal.Zero)
 		count := decimal.New(int64(r.sheet.records()-r.present[c.absent]), 0)
 		s.check("Rows of Recon lines that only "+c.who, kindWhole, given(0, 0), leg{all.formula + "-" + with.formula, count}, decimal.Zero)
-		formula, err := r.sheet.sumWhereBlank(name(c.net), c.absent)
-		if err != nil && s.err == nil {
-			s.err = err
-		}
+		formula, err := r.sheet.sumWhere(in(c.net, s.book.Info.Invoice.Currency), c.absent, `"="`)
+		s.fail(err)
 		s.check("Rows of Recon lines that only "+c.who+", net", kindAmount, given(0, s.digits),
 			leg{formula, decimal.New(c.alone, -int32(s.digits))}, decimal.Zero)
 	}
@@ -180,5 +218,5 @@ func (s *summary) check(name string, kind cellKind, a, b leg, tolerance decimal.
 	s.verdicts = append(s.verdicts, row)
 	s.put(s.text(name), cell(kind, a), cell(kind, b),
 		cell(fine, leg{fmt.Sprintf("ROUND(C%d-B%d,%d)", row, row, places), difference}), cell(kind, leg{"", tolerance}),
-		excelize.Cell{StyleID: s.book.styles.verdict, Value: verdict, Formula: fmt.Sprintf(`IF(ABS(D%d)<=E%d,"PASS","FAIL")`, row, row)})
+		excelize.Cell{StyleID: s.book.styles.verdict, Value: verdict, Formula: fmt.Sprintf(`IF(ROUND(ABS(D%d)-E%d,%d)<=0,"PASS","FAIL")`, row, row, places)})
 }

@@ -105,7 +105,7 @@ func comparison() (ReconInfo, []ReconRow) {
 	lines := company()
 	rows := make([]ReconRow, 0, len(lines)+1)
 	var info ReconInfo
-	info.Tolerance = 5
+	info.Tolerance = invoice.Totals{Subtotal: 5, TaxTotal: 1, Total: 6}
 	for i, l := range lines {
 		item := l.Item
 		row := ReconRow{State: "matched", CustomerID: l.Account.CustomerID, CustomerName: l.Account.CustomerName, SubscriptionID: l.SubscriptionID,

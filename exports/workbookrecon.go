@@ -19,9 +19,9 @@ type ReconInfo struct {
 	// Billed adds up Microsoft's lines of this partner and month as they were
 	// read from its files, whatever they were matched with.
 	Billed invoice.Totals
-	// Tolerance is the difference, in minor units of the net amount, that the
-	// month as a whole may have.
-	Tolerance int64
+	// Tolerance adds up, without their signs, the differences that are not open
+	// although they cost something: as much may differ over the month as a whole.
+	Tolerance invoice.Totals
 	// Causes total differences.csv by its column Cause, in the invoice's currency, in
 	// the order that Summary shows them in. Lines counts its rows.
 	Causes []invoice.Section
@@ -83,7 +83,9 @@ const (
 	microsoftLinesName = "Lines Microsoft"
 	oursNetName        = "Net ours"
 	microsoftNetName   = "Net Microsoft"
+	oursTaxName        = "Tax ours"
 	microsoftTaxName   = "Tax Microsoft"
+	oursGrossName      = "Gross ours"
 	microsoftGrossName = "Gross Microsoft"
 	reconNetName       = "Net difference"
 	reconTaxName       = "Tax difference"
@@ -103,6 +105,8 @@ type recon struct {
 	present         map[string]int // rows with a number, by column of lines
 	onlyOurs        int64          // net amounts of rows that only one side has
 	onlyMicrosofts  int64
+	absolute        invoice.Totals // differences without their signs
+	openCauses      int
 	open            []ReconRow
 	customers       map[string]reconCustomer
 	causes          []byte // of the row at hand, as text
@@ -146,9 +150,9 @@ func (b *Workbook) startRecon() {
 			{microsoftLinesName, 11, kindWhole, "How many of Microsoft's lines; blank where it has none."},
 			{"Rate ours", 13, kindRate, "PCToBCExchangeRate."},
 			{"Rate Microsoft", 13, kindRate, "PCToBCExchangeRate of Microsoft's line."},
-			sheetColumn{"Tax ours", 14, kindAmount, "TaxTotal."}.in(currency),
+			sheetColumn{oursTaxName, 14, kindAmount, "TaxTotal."}.in(currency),
 			sheetColumn{microsoftTaxName, 14, kindAmount, "TaxTotal of Microsoft's lines."}.in(currency),
-			sheetColumn{"Gross ours", 15, kindAmount, "Total."}.in(currency),
+			sheetColumn{oursGrossName, 15, kindAmount, "Total."}.in(currency),
 			sheetColumn{microsoftGrossName, 15, kindAmount, "Total of Microsoft's lines."}.in(currency),
 			{"Line", 20, kindText, "Row of reconciliation.csv of our first line."},
 			{"Microsoft's line", 34, kindText, "File and row of Microsoft's first line."},
@@ -223,6 +227,8 @@ func (r *recon) add(m *ReconRow) error {
 	pair(func(s *ReconSide) { row.unlessZero(s.EffectivePrice) })
 	pair(func(s *ReconSide) { row.amount(s.Subtotal, r.digits) })
 	difference := m.difference()
+	r.absolute.Merge(absolute(difference))
+	r.openCauses += m.Open
 	row.amount(difference.Subtotal, r.digits)
 	row.amount(difference.TaxTotal, r.digits)
 	row.amount(difference.Total, r.digits)
@@ -273,6 +279,10 @@ func (m *ReconRow) difference() invoice.Totals {
 
 func less(a, b invoice.Totals) invoice.Totals {
 	return invoice.Totals{Lines: a.Lines - b.Lines, Subtotal: a.Subtotal - b.Subtotal, TaxTotal: a.TaxTotal - b.TaxTotal, Total: a.Total - b.Total}
+}
+
+func absolute(t invoice.Totals) invoice.Totals {
+	return invoice.Totals{Lines: t.Lines, Subtotal: abs(t.Subtotal), TaxTotal: abs(t.TaxTotal), Total: abs(t.Total)}
 }
 
 func abs(n int64) int64 { return max(n, -n) }

@@ -1,5 +1,7 @@
 package exports
 
+import "github.com/shopspring/decimal"
+
 // Source is a file that the workbook's figures come from.
 type Source struct {
 	Kind   string // partners, customers, prices, changes, last month and so on
@@ -13,8 +15,26 @@ type Source struct {
 	Use string
 }
 
+// KindMicrosoft is the kind of a source that Microsoft's lines were read from.
+const KindMicrosoft = "Microsoft's file"
+
+const refusedName = "Refused"
+
+// refused is how many lines of Microsoft's files could not be read, as a leg over
+// the sheet Sources.
+func (b *Workbook) refused() (leg, error) {
+	var n int64
+	for _, s := range b.Info.Sources {
+		if s.Kind == KindMicrosoft {
+			n += max(0, s.Refused)
+		}
+	}
+	formula, err := b.sources.sumWhere(refusedName, "Kind", `"`+KindMicrosoft+`"`)
+	return leg{formula, decimal.NewFromInt(n)}, err
+}
+
 func (b *Workbook) writeSources() error {
-	sheet := b.sheet(dataSheet{name: sourcesSheet, table: "Sources", colour: tabGrey, keys: 2,
+	b.sources = b.sheet(dataSheet{name: sourcesSheet, table: "Sources", colour: tabGrey, keys: 2,
 		empty: "No sources were named",
 		columns: []sheetColumn{
 			{"Kind", 20, kindText, "What the file is."},
@@ -22,12 +42,12 @@ func (b *Workbook) writeSources() error {
 			{"Month", 10, kindText, "Of a price sheet, of charges rated elsewhere, of an earlier invoice."},
 			{"Market", 9, kindText, "Of a price sheet."},
 			{"Records", 11, kindWhole, "Rows or changes that were taken."},
-			{"Refused", 10, kindWhole, "Rows or changes that could not be read."},
+			{refusedName, 10, kindWhole, "Rows or changes that could not be read."},
 			{"SHA-256", 68, kindText, "Of the content, decompressed, in hex."},
 			{"Use", 60, kindText, "What it is for."},
 		}})
 	for _, s := range b.Info.Sources {
-		row, err := sheet.next(0)
+		row, err := b.sources.next(0)
 		if err != nil {
 			return err
 		}
@@ -47,5 +67,5 @@ func (b *Workbook) writeSources() error {
 			return err
 		}
 	}
-	return sheet.addTo(b.file, b.archive, nil)
+	return b.sources.addTo(b.file, b.archive, nil)
 }

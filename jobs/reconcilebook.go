@@ -56,7 +56,7 @@ func (r *reconciliation) sources(id string, csv exports.Control) []exports.Sourc
 				maps.Copy(months, d.own)
 			}
 		}
-		source := exports.Source{Kind: "Microsoft's file", Name: f.Name, Month: strings.Join(monthNames(months), " "), SHA256: f.SHA256,
+		source := exports.Source{Kind: exports.KindMicrosoft, Name: f.Name, Month: strings.Join(monthNames(months), " "), SHA256: f.SHA256,
 			Records: f.Lines, Refused: f.Refused, Use: f.Kind}
 		if f.Same != "" {
 			source.Use = "the same as " + f.Same + ", left out"
@@ -84,6 +84,11 @@ func (r *reconciliation) finishBook(book *exports.Workbook, p *partnerSum) {
 		}
 	}
 	book.Info.Recon.Tolerance = p.tolerated
+}
+
+// tolerate adds up what truncating elsewhere brings.
+func (p *partnerSum) tolerate(d *exports.Difference) {
+	p.tolerated.Merge(invoice.Totals{Lines: 1, Subtotal: max(d.Subtotal, -d.Subtotal), TaxTotal: max(d.TaxTotal, -d.TaxTotal), Total: max(d.Total, -d.Total)})
 }
 
 // reconRow is a match as a row of the workbook: its lines of the month, in the

@@ -108,7 +108,7 @@ type partnerSum struct {
 	tally     reconcile.Tally
 	elsewhere map[string]sideSum // by currency
 	open      int
-	tolerated int64 // net, in minor units of the invoice's currency
+	tolerated invoice.Totals // in the invoice's currency, without signs
 }
 
 func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconciliation, error) {
@@ -528,7 +528,7 @@ func (r *reconciliation) writeRows(rows []exports.Difference) error {
 			r.enterLargest(&rows[i])
 		case StatusTolerated:
 			if rows[i].Currency == r.currencies[r.partner.id] {
-				r.partner.tolerated += max(rows[i].Subtotal, -rows[i].Subtotal)
+				r.partner.tolerate(&rows[i])
 			}
 		}
 	}
