@@ -4,61 +4,16 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"iter"
-	"maps"
 	"math"
 	"slices"
-
-	"github.com/shopspring/decimal"
 
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/change"
 	"github.com/calends/calends/pricing"
 )
-
-// changeRow is a change in a run. Its input is the one that names the run.
-type changeRow struct {
-	CustomerID     string  `parquet:"customerId,dict"`
-	At             int64   `parquet:"at"`
-	ID             string  `parquet:"id"`
-	Record         int64   `parquet:"record"`
-	Content        []byte  `parquet:"content"`
-	Source         string  `parquet:"source,dict"`
-	Type           string  `parquet:"type,dict"`
-	Subject        string  `parquet:"subject"`
-	Override       string  `parquet:"override,dict"`
-	ProductID      string  `parquet:"productId,dict"`
-	SkuID          string  `parquet:"skuId,dict"`
-	TermDuration   string  `parquet:"termDuration,dict"`
-	BillingCycle   string  `parquet:"billingCycle,dict"`
-	PromotionID    string  `parquet:"promotionId,dict"`
-	Quantity       *int64  `parquet:"quantity,optional"`
-	OrderID        string  `parquet:"orderId,dict"`
-	AvailabilityID string  `parquet:"availabilityId,dict"`
-	ParentID       string  `parquet:"parentSubscriptionId,dict"`
-	ToSubscription string  `parquet:"toSubscriptionId,dict"`
-	IsTrial        bool    `parquet:"isTrial"`
-	AutoRenew      *bool   `parquet:"autoRenewEnabled,optional"`
-	CustomTermEnd  int32   `parquet:"customTermEndDate"`
-	UnitPrice      *string `parquet:"unitPrice,optional,dict"`
-	Amount         *string `parquet:"amount,optional,dict"`
-	Currency       string  `parquet:"currency,dict"`
-	SubscriptionID string  `parquet:"subscriptionId,dict"`
-	Reason         string  `parquet:"reason,dict"`
-	EventID        string  `parquet:"eventId,dict"`
-	Defect         string  `parquet:"defect,dict"`
-
-	NextTerm           bool   `parquet:"nextTerm"` // whether the next* columns were given
-	NextProductID      string `parquet:"nextProductId,dict"`
-	NextSkuID          string `parquet:"nextSkuId,dict"`
-	NextTermDuration   string `parquet:"nextTermDuration,dict"`
-	NextBillingCycle   string `parquet:"nextBillingCycle,dict"`
-	NextAvailabilityID string `parquet:"nextAvailabilityId,dict"`
-	NextPromotionID    string `parquet:"nextPromotionId,dict"`
-	NextQuantity       *int64 `parquet:"nextQuantity,optional"`
-	NextCustomTermEnd  int32  `parquet:"nextCustomTermEndDate"`
-}
 
 // PutChanges keeps changes as data objects, one a calendar month, each in the
 // order of [change.Compare]: so that a month is read without the others.
@@ -71,7 +26,7 @@ func (l Ledger) PutChanges(ctx context.Context, changes []change.Change) ([]Obje
 			n++
 		}
 		overrides := slices.ContainsFunc(of[:n], func(p placed) bool { return p.change.Type == change.Overridden })
-		data, err := encodeRows(n, func(i int, row *changeRow) { row.fill(of[i].change) })
+		data, err := encodeChanges(of[:n])
 		if err != nil {
 			return nil, fmt.Errorf("changes of %s: %w", month, err)
 		}
@@ -90,24 +45,18 @@ func (l Ledger) PutChanges(ctx context.Context, changes []change.Change) ([]Obje
 // they are compared more often than anything else is done with a change.
 type placed struct {
 	month    pricing.Month
-	customer int32 // its place among the ids' bytes
-	at       pricing.Instant
+	customer uint64 // the first bytes of the id
 	change   *change.Change
 }
 
 // inOrder sorts changes by month, and within one by [change.Compare].
 func inOrder(changes []change.Change) []placed {
-	places := make(map[string]int32)
-	for i := range changes {
-		places[changes[i].CustomerID] = 0
-	}
-	for i, id := range slices.Sorted(maps.Keys(places)) {
-		places[id] = int32(i)
-	}
 	of := make([]placed, len(changes))
 	for i := range changes {
 		c := &changes[i]
-		of[i] = placed{c.At.Date().Month(), places[c.CustomerID], c.At, c}
+		var first [8]byte
+		copy(first[:], c.CustomerID)
+		of[i] = placed{c.At.Date().Month(), binary.BigEndian.Uint64(first[:]), c}
 	}
 	slices.SortFunc(of, func(a, b placed) int {
 		switch {
@@ -115,38 +64,10 @@ func inOrder(changes []change.Change) []placed {
 			return cmp.Compare(a.month, b.month)
 		case a.customer != b.customer:
 			return cmp.Compare(a.customer, b.customer)
-		case a.at != b.at:
-			return cmp.Compare(a.at, b.at)
 		}
 		return change.Compare(a.change, b.change)
 	})
 	return of
-}
-
-func (r *changeRow) fill(c *change.Change) {
-	*r = changeRow{
-		CustomerID: c.CustomerID, At: int64(c.At), ID: c.ID, Record: c.Taken.Record, Content: c.Content[:],
-		Source: c.Source, Type: string(c.Type), Subject: c.Subject, Override: c.Override,
-		ProductID: c.SKU.ProductID, SkuID: c.SKU.SkuID, TermDuration: c.TermDuration, BillingCycle: c.BillingCycle,
-		PromotionID: c.PromotionID, Quantity: c.Quantity, OrderID: c.OrderID, AvailabilityID: c.AvailabilityID,
-		ParentID: c.ParentID, ToSubscription: c.ToSubscription, IsTrial: c.IsTrial, AutoRenew: c.AutoRenew,
-		CustomTermEnd: int32(c.CustomTermEnd), UnitPrice: text(c.UnitPrice), Amount: text(c.Amount), Currency: c.Currency,
-		SubscriptionID: c.SubscriptionID, Reason: c.Reason, EventID: c.EventID, Defect: c.Defect,
-	}
-	if n := c.NextTerm; n != nil {
-		r.NextTerm = true
-		r.NextProductID, r.NextSkuID, r.NextTermDuration, r.NextBillingCycle = n.SKU.ProductID, n.SKU.SkuID, n.TermDuration, n.BillingCycle
-		r.NextAvailabilityID, r.NextPromotionID = n.AvailabilityID, n.PromotionID
-		r.NextQuantity, r.NextCustomTermEnd = n.Quantity, int32(n.CustomTermEnd)
-	}
-}
-
-func text(d *decimal.Decimal) *string {
-	if d == nil {
-		return nil
-	}
-	s := d.String()
-	return &s
 }
 
 // History is all changes of one customer, as they are to be applied.

@@ -160,34 +160,20 @@ func write[Row any](ctx context.Context, l Ledger, rows []Row) (Object, error) {
 
 // encode makes a Parquet file of rows.
 func encode[Row any](rows []Row) ([]byte, error) {
-	return encodeRows(len(rows), func(i int, row *Row) { *row = rows[i] })
-}
-
-// encodeRows makes a Parquet file of n rows, which it asks for in order.
-func encodeRows[Row any](n int, fill func(int, *Row)) ([]byte, error) {
 	var buffer bytes.Buffer
 	w := parquet.NewGenericWriter[Row](&buffer, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowGroup),
 		parquet.PageBufferSize(pageSize), parquet.CreatedBy("calends", "1", ""))
-	rows := make([]Row, min(n, written))
-	for done := 0; done < n; done += len(rows) {
-		rows = rows[:min(len(rows), n-done)]
-		for i := range rows {
-			fill(done+i, &rows[i])
-		}
-		if _, err := w.Write(rows); err != nil {
-			return nil, fmt.Errorf("encode %d rows: %w", n, err)
-		}
+	if _, err := w.Write(rows); err != nil {
+		return nil, fmt.Errorf("encode %d rows: %w", len(rows), err)
 	}
 	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("encode %d rows: %w", n, err)
+		return nil, fmt.Errorf("encode %d rows: %w", len(rows), err)
 	}
 	return buffer.Bytes(), nil
 }
 
-// written is how many rows the library is given at a time: a multiple of what it
-// takes between two looks at a page's size, so that pages are the same as if it
-// were given all.
-const written = 256
+// createdBy is constant: the version that wrote an object stands in its manifest.
+const createdBy = "calends version 1(build )"
 
 // rowGroup bounds what a reader must hold at a time.
 const rowGroup = 131_072

@@ -20,6 +20,9 @@ type Numbers[T int32 | int64] struct {
 	Values []T
 
 	read []T
+
+	kept   []T // of a page to write
+	packed []byte
 }
 
 func (c *Numbers[T]) group() {}
@@ -104,6 +107,9 @@ type Texts struct {
 	read  []string // of the page
 	at    int
 	index []int32 // instead, where the page has a dictionary
+
+	lengths []int32 // of a page to write
+	packed  []byte
 }
 
 func (c *Texts) group() { c.words.group() }
@@ -152,8 +158,12 @@ type Names struct {
 	plain []string
 	empty int32 // the place of no text; -1: it has none yet
 	// others are the places of texts that stand outside the dictionary, as they do
-	// once that has grown too large.
+	// once that has grown too large. In writing it is those of all texts.
 	others map[string]int32
+
+	packed []byte
+	seen   []int32 // by place, the last page that had it, of so many
+	pages  int32
 }
 
 // Of returns the text of a row.
@@ -162,6 +172,7 @@ func (c *Names) Of(row int) string { return c.Values[c.Index[row]] }
 func (c *Names) group() {
 	c.words.group()
 	c.Values, c.others, c.empty = nil, nil, -1
+	c.seen = nil
 }
 
 func (c *Names) clear() { c.Index = c.Index[:0] }

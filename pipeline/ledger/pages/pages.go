@@ -1,9 +1,8 @@
-// Package pages reads columns of a Parquet file, some rows at a time, without
-// making rows of them: numbers as slices, text of a dictionary as its indexes,
-// so that what many rows share is made once.
+// Package pages reads and writes columns of a Parquet file, some rows at a time,
+// without making rows of them: numbers as slices, text of a dictionary as its
+// indexes, so that what many rows share is made once.
 //
-// It reads flat files, as the ledger writes them: no nesting, no repetition, and
-// dictionaries of text only. What the library panics at, because the store fails
+// It knows flat files: no nesting, no repetition, and dictionaries of text only. What the library panics at, because the store fails
 // or the file is damaged, comes back as an error.
 package pages
 
@@ -14,6 +13,7 @@ import (
 	"sort"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // Reader reads the columns that were added to it, in step.
@@ -28,7 +28,8 @@ type Reader struct {
 	rows  int64 // rows of the file that were not read
 }
 
-// Column takes up the values of a column: [Names], [Texts], [Numbers] or [Flags].
+// Column takes up the values of a column, or has those to write: [Names], [Texts],
+// [Numbers] or [Flags].
 type Column interface {
 	// group begins a row group.
 	group()
@@ -39,6 +40,19 @@ type Column interface {
 	// take adds the next values of the page, none as many empty ones.
 	take(n int) error
 	none(n int)
+
+	// held is how many rows it has to write.
+	held() int
+	// end is where the page ends that begins with a row, perhaps behind the last.
+	end(from int) int
+	// appendPage appends the values of rows, those that are given.
+	appendPage(page []byte, from, to int, given []bool) ([]byte, bounds, error)
+	// compare compares two bounds.
+	compare(a, b []byte) int
+	encoding() format.Encoding
+	physical() format.Type
+	// describe says what the values mean.
+	describe(*format.SchemaElement)
 }
 
 // Open opens a file; its name is for errors.
