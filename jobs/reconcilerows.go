@@ -221,6 +221,7 @@ func jsonText(v any, members int) string {
 // rules say by which rule a line of Microsoft's is disputed.
 var rules = map[reconcile.Cause]string{
 	reconcile.Unknown:     "Subtotal = EffectiveUnitPrice x exchange rate x billable quantity, truncated; the amount does not follow from the line's own fields",
+	reconcile.Arithmetic:  "Subtotal = EffectiveUnitPrice x PCToBCExchangeRate x BillableQuantity, truncated, and Total = Subtotal + TaxTotal, by the line's own columns",
 	reconcile.Quantity:    "the quantity is that of the subscription in the charged period",
 	reconcile.Price:       "the unit price is the price list's on the first day of the term, locked for the term",
 	reconcile.Promotion:   "a promotion that was applied at the start of the term holds for the term",

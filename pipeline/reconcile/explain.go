@@ -230,12 +230,11 @@ func (w *walk) to(c Cause, subtotal int64, why string, e Evidence) {
 func (w *walk) run() error {
 	o, b := w.o, w.b
 	w.at = o.sum
-	changed := len(o.entries) == 1 && len(b.entries) == 1 && o.quantity.Cmp(b.quantity) != 0 || w.datesDiffer()
-	if b.sum == o.sum && !changed {
+	if b.sum == o.sum && !w.changed() {
 		return nil
 	}
 	w.taxRate, w.subtotal = w.ourTaxRate()
-	if b.sum.Subtotal != o.sum.Subtotal || changed {
+	if b.sum.Subtotal != o.sum.Subtotal || w.changed() {
 		if err := w.subtotals(); err != nil {
 			return err
 		}
@@ -243,9 +242,16 @@ func (w *walk) run() error {
 	w.stated()
 	w.taxes()
 	if rest := b.sum.Sub(w.at); !rest.IsZero() {
-		w.add(Unknown, rest, "their Total is not their Subtotal and TaxTotal", Evidence{})
+		stated := b.sum.Subtotal + b.sum.Tax
+		w.add(Arithmetic, rest, fmt.Sprintf("their own Subtotal and TaxTotal give %s, they billed %s", w.money(stated), w.money(b.sum.Total)),
+			Evidence{Ours: w.money(stated), Theirs: w.money(b.sum.Total)})
 	}
 	return nil
+}
+
+// changed reports whether the two state another quantity or other dates.
+func (w *walk) changed() bool {
+	return len(w.o.entries) == 1 && len(w.b.entries) == 1 && w.o.quantity.Cmp(w.b.quantity) != 0 || w.datesDiffer()
 }
 
 // stated names what the file says otherwise although the amount does not.
@@ -274,12 +280,18 @@ func (w *walk) subtotals() error {
 	}
 	ours, ok := w.readOurs(o)
 	if !ok {
-		w.opaque(ours)
-		return nil
+		return w.opaque(ours)
 	}
 	theirs, solved, err := w.solve(ours, o, b)
 	if err != nil {
 		return err
+	}
+	// Of all the rows, rates and days there are, some may well come near an amount
+	// that their columns do not give: what neither they nor we state explains none.
+	if !solved || theirs.unstated || !theirs.unit.touches(unitPrice(b.lead.line.UnitPrice)) && !theirs.unit.touches(ours.unit) {
+		if right, ok := w.asStated(b, ours.formula, o.sum.Subtotal); ok {
+			return w.contradicted(&right, (*walk).subtotals)
+		}
 	}
 	at := ours
 	if len(o.entries)+len(b.entries) > 2 {
@@ -358,7 +370,7 @@ func (w *walk) into(subtotal int64) {
 
 // opaque explains a line whose effective price is made of no price and days of
 // ours, such as usage, by what the columns of the two sides give.
-func (w *walk) opaque(ours factors) {
+func (w *walk) opaque(ours factors) error {
 	o, b := w.o, w.b
 	target := b.sum.Subtotal
 	at := factors{quantity: o.quantity, unit: o.effective(), share: rat1, days: rat1, rate: ours.rate, sign: o.sign, digits: ours.digits}
@@ -369,8 +381,11 @@ func (w *walk) opaque(ours factors) {
 	} else if !lacks.Has(FieldExchangeRate) && !b.lead.line.ExchangeRate.IsZero() {
 		theirs.rate = b.lead.line.ExchangeRate.Rat()
 	}
-	single := len(o.entries) == 1 && len(b.entries) == 1
-	if single && at.settle(formulas, o.sum.Subtotal) && theirs.settle(append([]formula{at.formula}, formulas...), target) {
+	single := len(o.entries) == 1 && len(b.entries) == 1 && at.settle(formulas, o.sum.Subtotal)
+	if right, ok := w.asStated(b, at.formula, o.sum.Subtotal); single && ok {
+		return w.contradicted(&right, func(w *walk) error { return w.opaque(ours) })
+	}
+	if single && theirs.settle(append([]formula{at.formula}, formulas...), target) {
 		if at.quantity.Cmp(theirs.quantity) != 0 || at.sign != theirs.sign {
 			at.quantity, at.sign = theirs.quantity, theirs.sign
 			w.to(Quantity, at.amount(target), w.quantityText(theirs.quantity), w.quantityEvidence(theirs.quantity))
@@ -394,6 +409,7 @@ func (w *walk) opaque(ours factors) {
 	if w.at.Subtotal != target {
 		w.to(Unknown, target, "nothing here computes the amount: it was rated elsewhere", Evidence{Ours: w.money(o.sum.Subtotal), Theirs: w.money(target)})
 	}
+	return nil
 }
 
 // settle takes the first formula that gives the amount.

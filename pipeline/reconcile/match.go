@@ -14,6 +14,9 @@ const (
 	// Unknown is what is left when everything else was tried: the number to
 	// drive to zero.
 	Unknown Cause = "unknown"
+	// Arithmetic: their amount is not what their own columns give, whatever is
+	// truncated where.
+	Arithmetic Cause = "arithmetic"
 	// Quantity: they billed another number of licences.
 	Quantity Cause = "quantity"
 	// Price: another list price.
@@ -47,7 +50,8 @@ const (
 
 // Causes returns all causes in the order of a report: unknown first.
 func Causes() []Cause {
-	return []Cause{Unknown, Quantity, Price, Promotion, Days, Rate, Rounding, Period, MissingHere, MissingThere, Duplicate, Credit, Tax, Refused, Currency}
+	return []Cause{Unknown, Arithmetic, Quantity, Price, Promotion, Days, Rate, Rounding, Period, MissingHere, MissingThere, Duplicate, Credit, Tax,
+		Refused, Currency}
 }
 
 // Step says how the lines of a match were found: what they have in common

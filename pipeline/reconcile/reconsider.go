@@ -154,7 +154,7 @@ func isRated(e *entry) bool { return e.rated && e.here }
 // What a cause weighs. A line without a counterpart weighs more than half of
 // what a pair can that differs in everything.
 var weights = map[Cause]int{
-	Rounding: 1, Tax: 4, Quantity: 6, Days: 6, Price: 6, Promotion: 6, Rate: 6, Period: 8, Currency: 8, Refused: 8,
+	Rounding: 1, Tax: 4, Quantity: 6, Days: 6, Price: 6, Promotion: 6, Rate: 6, Arithmetic: 6, Period: 8, Currency: 8, Refused: 8,
 	Duplicate: 9, Credit: 9, MissingHere: 20, MissingThere: 20, Unknown: 100,
 }
 

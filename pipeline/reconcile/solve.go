@@ -42,6 +42,9 @@ type solution struct {
 	promotion string
 	date      pricing.Date // the event date that the days speak for; NoDate where the file states it
 	guessed   bool         // the price is solved for: nothing else explains it
+	// unstated is set where their columns agree with each other on a price that
+	// their amount is not of, and the factors are others.
+	unstated bool
 	// truncated is set where no formula gives the amount, but what truncations
 	// can take off or leave does.
 	truncated bool
@@ -61,16 +64,24 @@ func (x *explainer) solve(ours factors, o, b *bill) (s solution, ok bool, err er
 			return s, true, nil
 		}
 	}
+	word := c.first(ours, b)
+	agree := !lacksPrice && word.price().touches(b.effective())
 	exactly := func(f factors) bool { return f.gives(b.sum.Subtotal) }
 	if s, ok := c.byAmount(ours, b, lacksPrice, exactly); ok {
+		s.unstated = agree && !s.of(word.factors)
 		return s, true, nil
 	}
 	nearly := func(f factors) bool { return f.formula == ours.formula && f.nearly(b.sum.Subtotal) }
 	if s, ok := c.byAmount(ours, b, lacksPrice, nearly); ok {
-		s.truncated = true
+		s.truncated, s.unstated = true, agree && !s.of(word.factors)
 		return s, true, nil
 	}
-	return c.first(ours, b), false, nil
+	return word, false, nil
+}
+
+// of reports whether price and rate are those of other factors.
+func (f factors) of(o factors) bool {
+	return f.unit.touches(o.unit) && f.share.Cmp(o.share) == 0 && f.days.Cmp(o.days) == 0 && f.rate.Cmp(o.rate) == 0
 }
 
 // choices are the options of each factor, the least doubtful first.

@@ -31,6 +31,7 @@ const (
 	Policy     Kind = "policy"      // truncated at the other place
 	Lost       Kind = "promotion lost"
 	Tax        Kind = "tax"
+	Garbled    Kind = "garbled"      // an amount that the line's own columns do not give
 	Credited   Kind = "credit"       // a credit that we do not have
 	Netted     Kind = "merged pair"  // a wipe and recreate as its net
 	SplitUp    Kind = "split"        // one line as two quantities
@@ -44,13 +45,13 @@ func (k Kind) Cause() reconcile.Cause {
 	return map[Kind]reconcile.Cause{
 		Dropped: reconcile.MissingThere, Duplicated: reconcile.Duplicate, Partly: reconcile.Duplicate, Invented: reconcile.MissingHere,
 		Quantity: reconcile.Quantity, Price: reconcile.Price, Shifted: reconcile.Days, Moved: reconcile.Period, Rate: reconcile.Rate,
-		Policy: reconcile.Rounding, Lost: reconcile.Promotion, Tax: reconcile.Tax, Credited: reconcile.Credit,
+		Policy: reconcile.Rounding, Lost: reconcile.Promotion, Garbled: reconcile.Arithmetic, Tax: reconcile.Tax, Credited: reconcile.Credit,
 	}[k]
 }
 
 // Factors are the kinds that change a factor of a line's amount: any number of
 // them may be on one line.
-func Factors() []Kind { return []Kind{Quantity, Price, Shifted, Rate, Policy, Lost, Tax} }
+func Factors() []Kind { return []Kind{Quantity, Price, Shifted, Rate, Policy, Lost, Tax, Garbled} }
 
 // Whole are the kinds that add, take away, move or regroup lines.
 func Whole() []Kind {
@@ -244,7 +245,11 @@ func (w *writer) factors(our *reconcile.Ours, first Kind) {
 		d.month++
 		done = append(done, Moved)
 	}
-	// What came later may have made the place of the truncation idle.
+	// Nobody can tell where an amount was truncated that is garbled, nor where
+	// what came later has made the place idle.
+	if slices.Contains(done, Garbled) {
+		done = slices.DeleteFunc(done, func(k Kind) bool { return k == Policy })
+	}
 	if other := d; slices.Contains(done, Policy) {
 		other.PerUnit = !other.PerUnit
 		if other.rated() == d.rated() {
@@ -304,6 +309,12 @@ func (w *writer) factor(d *draft, k Kind) bool {
 		} else {
 			d.taxRate = d.taxRate.Sub(decimal.New(1, -2))
 		}
+	case Garbled: // by more than truncations can make
+		by := 3*d.Quantity + 137 + int64(w.dice.below(900))
+		if less := w.dice.below(2) == 0 && by < max(before.subtotal, -before.subtotal); less != (before.subtotal < 0) {
+			by = -by
+		}
+		d.off = by
 	default:
 		return false
 	}
@@ -345,7 +356,8 @@ type draft struct {
 	item    invoice.Item
 	month   pricing.Month
 	taxRate decimal.Decimal
-	asIs    bool // its amounts follow from no calculation
+	off     int64 // what is billed beyond the calculation
+	asIs    bool  // its amounts follow from no calculation
 }
 
 func newDraft(l *invoice.Line, month pricing.Month) draft {
@@ -376,11 +388,12 @@ func (d *draft) rated() money {
 	if err != nil {
 		return money{}
 	}
-	tax, err := pricing.Tax(rated.Subtotal, d.taxRate)
+	subtotal := rated.Subtotal + d.off
+	tax, err := pricing.Tax(subtotal, d.taxRate)
 	if err != nil {
 		return money{}
 	}
-	return money{rated.Subtotal, tax}
+	return money{subtotal, tax}
 }
 
 // finished is the line with the amounts that its calculation gives.
