@@ -364,12 +364,13 @@ func heightFor(text string, width int) int {
 }
 
 // layOut sets a sheet's tab colour and how it prints: one page wide, the first
-// row on every page, file, sheet and page at the foot. Summary is one page.
+// row on every page, file, sheet and page at the foot. Summary stands upright: its
+// tables are narrow and long.
 func layOut(file *excelize.File, sheet, colour string) error {
 	orientation := "landscape"
 	yes, wide, high, paper := true, 1, 0, 9 // as many pages as it takes; paper 9 is A4
 	if sheet == summarySheet {
-		high = 1
+		orientation = "portrait"
 	}
 	if err := file.SetSheetProps(sheet, &excelize.SheetPropsOptions{TabColorRGB: &colour, FitToPage: &yes}); err != nil {
 		return err

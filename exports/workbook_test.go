@@ -493,6 +493,34 @@ func TestWorkbookCauses(t *testing.T) {
 	}
 }
 
+// Summary prints its tables upright and its charts behind them; a line that the
+// other side billed in another month says where.
+func TestWorkbookPrint(t *testing.T) {
+	t.Parallel()
+	f := openWorkbook(t, comparedWorkbook(t, sheetRows))
+	rows := raw(t, f, summarySheet)
+	figures := slices.IndexFunc(rows, func(row []string) bool { return len(row) > 0 && row[0] == "Figures behind the chart" })
+	want := fmt.Sprintf("Summary!$A$1:$F$%d,Summary!$H$1:$S$42", figures-1)
+	at := slices.IndexFunc(f.GetDefinedName(), func(n excelize.DefinedName) bool {
+		return n.Name == "_xlnm.Print_Area" && n.Scope == summarySheet
+	})
+	if at < 0 || f.GetDefinedName()[at].RefersTo != want {
+		t.Errorf("the print areas are %v, want %s", f.GetDefinedName(), want)
+	}
+	if page, err := f.GetPageLayout(summarySheet); err != nil || *page.Orientation != "portrait" || *page.FitToWidth != 1 || *page.FitToHeight != 0 {
+		t.Errorf("Summary prints as %+v (%v)", page, err)
+	}
+	recon, compared := comparison()
+	info := fullInfo(t)
+	info.Recon = &recon
+	compared[3].Elsewhere, compared[5].Elsewhere = "2026-11, G1.csv:7", "2026-09, row 4"
+	shown := raw(t, openWorkbook(t, writeWorkbook(t, info, proved(), sheetRows, compared...)), reconSheet)
+	line := slices.Index(shown[0], "Line")
+	if theirs, ours := shown[4][line+1], shown[6][line]; theirs != "2026-11, G1.csv:7" || ours != "2026-09, row 4" {
+		t.Errorf("lines elsewhere: Microsoft's %q, ours %q", theirs, ours)
+	}
+}
+
 // A difference of tax alone is no less a difference: it stands in its own columns,
 // among the exceptions, where gross amounts decide the order, and by customer.
 func TestWorkbookTaxAloneDiffers(t *testing.T) {

@@ -19,6 +19,20 @@ var chartFont = excelize.Font{Size: 9, Color: "404040"}
 // chartCustomers is how many of the largest customers are drawn.
 const chartCustomers = 10
 
+// chartHeight is how many rows a chart takes, with one below it.
+const chartHeight = 21
+
+// chartRows is how many rows the charts take.
+func (s *summary) chartRows() (rows int) {
+	if s.figures.first > 0 {
+		rows += chartHeight
+	}
+	if s.customers.records() >= 2 { // one bar says nothing
+		rows += chartHeight
+	}
+	return rows
+}
+
 // charts draws the waterfall and the largest customers beside the checks.
 func (s *summary) charts() error {
 	at := 1
@@ -26,10 +40,10 @@ func (s *summary) charts() error {
 		if err := s.waterfallChart(fmt.Sprintf("H%d", at)); err != nil {
 			return err
 		}
-		at += 21
+		at += chartHeight
 	}
-	if s.customers.records() < 2 {
-		return nil // one bar says nothing
+	if s.chartRows() < at {
+		return nil
 	}
 	return s.customersChart(fmt.Sprintf("H%d", at))
 }

@@ -33,7 +33,7 @@ func (b *Workbook) notes() []note {
 		} else {
 			notes = append(notes, note{"Computed again", "To show how each line came about, the month was computed again from what its revision knew. The lines came out as reconciliation.csv has them, byte for byte."})
 		}
-		notes = append(notes, note{"Microsoft's file", "Recon lines has every line of both sides in exactly one row. Variance and difference are Microsoft's amount less ours: positive where Microsoft bills more."})
+		notes = append(notes, note{"Microsoft's file", "Recon lines has every line of both sides in exactly one row. Variance and difference are Microsoft's amount less ours: positive where Microsoft bills more. Amounts that cancel out are differences all the same: Summary adds them up without their signs, and counts what is open. A tolerance is what truncating at another place brought, line by line."})
 	}
 	return notes
 }

@@ -51,6 +51,9 @@ type ReconRow struct {
 	Start, End pricing.Date
 	// Ours and Microsofts are nil where that side has nothing.
 	Ours, Microsofts *ReconSide
+	// Elsewhere says where the line stands that the other side billed in another
+	// month: that month, file and row. "" for none.
+	Elsewhere string
 }
 
 // ReconSide is what one side has of a match. Where several lines together are
@@ -154,8 +157,8 @@ func (b *Workbook) startRecon() {
 			sheetColumn{microsoftTaxName, 14, kindAmount, "TaxTotal of Microsoft's lines."}.in(currency),
 			sheetColumn{oursGrossName, 15, kindAmount, "Total."}.in(currency),
 			sheetColumn{microsoftGrossName, 15, kindAmount, "Total of Microsoft's lines."}.in(currency),
-			{"Line", 20, kindText, "Row of reconciliation.csv of our first line."},
-			{"Microsoft's line", 34, kindText, "File and row of Microsoft's first line."},
+			{"Line", 20, kindText, "Row of reconciliation.csv of our first line; where we billed it in another month, that month too."},
+			{"Microsoft's line", 34, kindText, "File and row of Microsoft's first line; where it billed it in another month, that month too."},
 			{"Customer id", 38, kindText, "CustomerId."},
 		}})
 }
@@ -245,7 +248,13 @@ func (r *recon) add(m *ReconRow) error {
 	pair(func(s *ReconSide) { row.unlessZero(s.ExchangeRate) })
 	pair(func(s *ReconSide) { row.amount(s.TaxTotal, r.digits) })
 	pair(func(s *ReconSide) { row.amount(s.Total, r.digits) })
-	pair(func(s *ReconSide) { row.text(s.Ref) })
+	for _, s := range []*ReconSide{ours, theirs} {
+		if s == nil {
+			row.text(m.Elsewhere)
+		} else {
+			row.text(s.Ref)
+		}
+	}
 	row.text(m.CustomerID)
 	return row.end()
 }

@@ -107,7 +107,7 @@ func (s *summary) write() error {
 	if err != nil {
 		return err
 	}
-	if err := setWidths(stream, []int{50, 19, 19, 19, 16, 12, 3}); err != nil {
+	if err := setWidths(stream, []int{58, 19, 19, 19, 16, 12, 3}); err != nil {
 		return err
 	}
 	for i, cells := range s.cells {
@@ -124,12 +124,29 @@ func (s *summary) write() error {
 	if err := s.charts(); err != nil {
 		return fmt.Errorf("charts: %w", err)
 	}
+	if err := s.printAreas(); err != nil {
+		return fmt.Errorf("print areas: %w", err)
+	}
 	if err := file.ProtectSheet(summarySheet, &excelize.SheetProtectionOptions{
 		SelectLockedCells: true, SelectUnlockedCells: true, FormatColumns: true,
 	}); err != nil {
 		return err
 	}
 	return stream.Flush()
+}
+
+// printAreas has the tables printed, then the charts on a page of their own, and the
+// figures behind them not at all.
+func (s *summary) printAreas() error {
+	last := len(s.cells)
+	if s.figures.first > 0 {
+		last = s.figures.first - 4 // before the blank row, the title and the headings
+	}
+	areas := fmt.Sprintf("%s!$A$1:$F$%d", summarySheet, last)
+	if rows := s.chartRows(); rows > 0 {
+		areas += fmt.Sprintf(",%s!$H$1:$S$%d", summarySheet, rows)
+	}
+	return s.book.file.SetDefinedName(&excelize.DefinedName{Name: "_xlnm.Print_Area", RefersTo: areas, Scope: summarySheet})
 }
 
 func (s *summary) identity(label string, cells ...any) {

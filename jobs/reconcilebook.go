@@ -143,7 +143,35 @@ func reconRow(g *reconcile.Group, m *reconcile.Match, currency string) (row expo
 		explained = append(explained, d.Explanation)
 	}
 	row.Message = strings.Join(explained, "; ")
+	if month, ref := elsewhere(g, m, &row); ref != "" {
+		row.Elsewhere = month + ", " + ref
+		who := "Microsoft's"
+		if row.Ours == nil {
+			who = "ours"
+		}
+		row.State = who + " in " + month
+	}
 	return row, true
+}
+
+// elsewhere finds the line of the side that has none in the month: where it was
+// billed in another one. ref is "" where there is none.
+func elsewhere(g *reconcile.Group, m *reconcile.Match, row *exports.ReconRow) (month, ref string) {
+	if row.Microsofts == nil {
+		for i := range m.Theirs {
+			if b := &m.Theirs[i]; b.Month != g.Month {
+				return b.Month.String(), fmt.Sprintf("%s:%d", b.File, b.Row)
+			}
+		}
+	}
+	if row.Ours == nil {
+		for i := range m.Ours {
+			if o := &m.Ours[i]; o.Month != g.Month {
+				return o.Month.String(), fmt.Sprintf("row %d", o.Row)
+			}
+		}
+	}
+	return "", ""
 }
 
 // stateOf says in a word or two how the sides met.

@@ -308,3 +308,27 @@ func TestComparisonBookWithoutProofs(t *testing.T) {
 		})
 	}
 }
+
+// A line that Microsoft billed in the month after says so, and in which line.
+func TestComparisonBookOfMovedLines(t *testing.T) {
+	t.Parallel()
+	env := storyEnv(t)
+	march := billedRows(t, env, "2024-03", demoEuropean)
+	paths := files(t, map[string][]byte{"march.csv": newerCSV(march[2:]), "moved.csv": newerCSV(march[:2])})
+	for i, path := range paths {
+		if strings.HasSuffix(path, "moved.csv") {
+			paths[i] = "2024-04=" + path
+		}
+	}
+	result := reconciled(t, env, ReconcilePlan{Month: testMonth(t, "2024-03"), Formats: ReconcileFormats(), Files: paths})
+	var moved []string
+	for _, r := range records(t, comparisonBook(t, env, result, demoEuropean), "Recon lines") {
+		if r["Code"] == "period" {
+			moved = append(moved, r["State"]+": "+r["Microsoft's line"])
+		}
+	}
+	slices.Sort(moved)
+	if want := []string{"Microsoft's in 2024-04: 2024-04, moved.csv:2", "Microsoft's in 2024-04: 2024-04, moved.csv:3"}; !slices.Equal(moved, want) {
+		t.Errorf("moved: %q, want %q", moved, want)
+	}
+}
