@@ -23,13 +23,16 @@ ROUNDS  ?= 3
 SUBSCRIPTIONS ?= 1000000
 WORLD   ?= $(CURDIR)/bin/world-$(SUBSCRIPTIONS)
 
-.PHONY: help bench bench-rival bench-reconcile store-server build demo test twin faults kill second-readers race fmt fmt-check vet lint fuzz cover ci
+.PHONY: help profile bench bench-rival bench-reconcile store-server build demo test twin faults kill second-readers race fmt fmt-check vet lint fuzz cover ci
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## Build bin/calends
-	go build -trimpath -o bin/calends ./cmd/calends
+build: ## Build bin/calends, optimised for where a month spends its time
+	go build -trimpath -pgo=cmd/calends/bench.pgo -o bin/calends ./cmd/calends
+
+profile: ## Renew what build optimises for, from the world of bench-rival
+	bin/calends bench run $(WORLD)-simple --workers 1 --formats csv,parquet --to nowhere --cpu-profile cmd/calends/bench.pgo
 
 store-server: ## Install the S3 server that some tests want, and are skipped without
 	go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
@@ -60,7 +63,8 @@ bench: build ## Bill an invented month and say how long it took (SUBSCRIPTIONS=1
 	bin/calends bench make $(WORLD) --subscriptions $(SUBSCRIPTIONS)
 	bin/calends bench run $(WORLD)
 
-bench-rival: build ## The same for a simple month, beside DuckDB (SUBSCRIPTIONS=1000000, ROUNDS=3; the first time builds DuckDB)
+bench-rival: ROUNDS = 5
+bench-rival: build ## The same for a simple month, beside DuckDB (SUBSCRIPTIONS=1000000, ROUNDS=5; the first time builds DuckDB)
 	bin/calends bench make $(WORLD)-simple --simple --subscriptions $(SUBSCRIPTIONS)
 	cd testdata/rivals/month && CGO_ENABLED=1 go run . $(CURDIR)/bin/calends $(WORLD)-simple $(ROUNDS)
 
