@@ -26,7 +26,13 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 	var few [8]*Row
 	valid, tiered := few[:0], 0
 	rows := sheet.rows[rowKey{q.SKU, q.Term, q.Plan, q.Segment}]
+	until := (month.Last() + 1).Instant() - 1
 	for i := range rows {
+		for _, change := range [...]Instant{rows[i].Start - 1, rows[i].End} {
+			if q.At <= change {
+				until = min(until, change)
+			}
+		}
 		switch r := &rows[i]; {
 		case q.At < r.Start || r.End < q.At:
 		case r.Tiered:
@@ -60,7 +66,7 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 				r.Start, valid[first].UnitPrice, valid[first].Line, r.UnitPrice, r.Line)
 		}
 	}
-	return Price{Row: *valid[first], Sheet: sheet, Stale: stale}, nil
+	return Price{Row: *valid[first], Sheet: sheet, Stale: stale, Until: until}, nil
 }
 
 // preferredCurrency picks the billing currency, else USD, else the only one.

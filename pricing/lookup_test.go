@@ -3,6 +3,7 @@ package pricing
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -294,5 +295,52 @@ func TestPromotionFits(t *testing.T) {
 				t.Errorf("%+v: got %t, want %t", q, got, test.want)
 			}
 		})
+	}
+}
+
+// The answer to a question stays the same until the instant that it names.
+func TestPriceHoldsUntil(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(5, 6))
+	march := MonthOf(2024, 3)
+	first, last := march.First().Instant(), (march.Last()+1).Instant()-1
+	within := func() Instant { return first + Instant(random.Int64N(int64(last-first+1))) }
+	sku := SKU{ProductID: "CFQ7TTC0LH18", SkuID: "0001"}
+	shorter := 0
+	for range 2000 {
+		var rows []Row
+		for i := range 1 + random.IntN(4) {
+			start, end := within(), within()
+			if random.IntN(2) == 0 {
+				start = first - Day
+			}
+			if random.IntN(2) == 0 {
+				end = last + Day
+			}
+			rows = append(rows, Row{SKU: sku, Term: P1Y, Plan: Monthly, Market: "DE", Segment: "Commercial", Currency: "EUR",
+				UnitPrice: decimal.New(int64(random.IntN(3)+1), 0), Start: start, End: end, Line: i + 2, Tiered: random.IntN(8) == 0})
+		}
+		book := shelf{NewSheet("DE", march, "de.csv", "00", rows)}
+		q := PriceQuery{SKU: sku, Term: P1Y, Plan: Monthly, Market: "DE", Segment: "Commercial", BillingCurrency: "EUR", At: within()}
+		price, err := FindPrice(book, q)
+		if err != nil {
+			continue
+		}
+		if price.Until < q.At || price.Until > last {
+			t.Fatalf("the answer at %s holds until %s", q.At, price.Until)
+		}
+		if price.Until < last {
+			shorter++
+		}
+		for _, at := range []Instant{q.At + (price.Until-q.At)/2, price.Until} {
+			later := q
+			later.At = at
+			if again, err := FindPrice(book, later); err != nil || again.Row.Line != price.Row.Line {
+				t.Fatalf("at %s line %d, until %s; at %s line %d, %v\n%+v", q.At, price.Row.Line, price.Until, at, again.Row.Line, err, rows)
+			}
+		}
+	}
+	if shorter == 0 {
+		t.Error("no row ever ended within the month")
 	}
 }

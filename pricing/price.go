@@ -113,6 +113,9 @@ type Price struct {
 	// Stale is set when the month had no sheet of its own and an earlier
 	// month's governs.
 	Stale bool
+	// Until is the last instant, of the query's month at most, at which the same
+	// question has this answer.
+	Until Instant
 }
 
 // PriceError says why no price governs. Its Code is PRICE_NOT_FOUND or

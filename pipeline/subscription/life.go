@@ -35,9 +35,15 @@ type Lives struct {
 	room   []subscription
 	layers []layer
 	locks  map[lockContent]*Lock
-	// renewals are the locks of what was looked up at 00:00 without a promotion:
-	// many terms renew on the same day by the same row.
-	renewals map[pricing.PriceQuery]*Lock
+	// rows are the locks of what was looked up without a promotion, by the question
+	// without its instant: many terms begin in a month by the same row.
+	rows map[pricing.PriceQuery]lockedRow
+}
+
+// lockedRow is the answer from one instant to another.
+type lockedRow struct {
+	lock        *Lock
+	from, until pricing.Instant
 }
 
 // lockContent nearly tells locks apart.
@@ -422,13 +428,16 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 	if remembered && lock.Asked == asked {
 		return &lock, nil
 	}
-	renews := !remembered && own == nil && asked == "" && at == at.Date().Instant() && !term.Span.Trial
-	if renews {
-		if known, ok := l.lives.renewals[q]; ok {
-			l.sink.Locked(key, *known)
-			return known, nil
+	anytime := q
+	anytime.At = 0
+	plain := !remembered && own == nil && asked == "" && !term.Span.Trial
+	if plain {
+		if known, ok := l.lives.rows[anytime]; ok && known.from <= at && at <= known.until {
+			l.sink.Locked(key, *known.lock)
+			return known.lock, nil
 		}
 	}
+	var until pricing.Instant
 	switch {
 	case remembered:
 		// The price stands; only the promotion is asked for anew.
@@ -442,7 +451,8 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 		if err != nil {
 			return nil, err
 		}
-		renews = renews && !price.Stale // that is reported each time
+		plain = plain && !price.Stale // that is reported each time
+		until = price.Until
 		lock.ProductTitle, lock.SkuTitle, lock.Publisher = price.Row.ProductTitle, price.Row.SkuTitle, price.Row.Publisher
 		lock.UnitPrice, lock.Currency = price.Row.UnitPrice, price.Row.Currency
 		lock.Source = Source{Market: price.Sheet.Market, Month: price.Sheet.Month, File: price.Sheet.File,
@@ -454,11 +464,11 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 	}
 	l.sink.Locked(key, lock)
 	shared := l.lives.shared(lock)
-	if renews {
-		if l.lives.renewals == nil {
-			l.lives.renewals = make(map[pricing.PriceQuery]*Lock)
+	if plain {
+		if l.lives.rows == nil {
+			l.lives.rows = make(map[pricing.PriceQuery]lockedRow)
 		}
-		l.lives.renewals[q] = shared
+		l.lives.rows[anytime] = lockedRow{shared, at, until}
 	}
 	return shared, nil
 }
