@@ -35,7 +35,7 @@ type computed struct {
 	// mismatched counts lines of closed months that no invoice can hold.
 	mismatched int
 	count      subscription.Count
-	locks      []ledger.Lock
+	locks      []ledger.Pending
 	state      state
 	policies   map[string]invoice.Policies
 	shelf      *aside.Shelf // where the lines are
@@ -146,6 +146,7 @@ type merged struct {
 	partners  map[string]*partnerLines
 	seats     map[string]invoice.Seats // by partner
 	standings ledger.Standings
+	locks     ledger.Locks
 	out       *computed
 }
 
@@ -186,7 +187,11 @@ func (m *merged) add(s *billedShard) error {
 		sum.Add(seats)
 		m.seats[id] = sum
 	}
-	m.out.locks = append(m.out.locks, s.locks...)
+	for _, lock := range s.locks {
+		if err := m.locks.Add(lock); err != nil {
+			return err
+		}
+	}
 	for _, standing := range s.standings {
 		if err := m.standings.Add(standing); err != nil {
 			return err
@@ -272,6 +277,9 @@ func (m *merged) finish() error {
 // keepState gathers what the next month begins with.
 func (m *merged) keepState() (err error) {
 	if m.out.state.customers, m.out.state.subscriptions, err = m.standings.Finish(); err != nil {
+		return err
+	}
+	if m.out.locks, err = m.locks.Finish(); err != nil {
 		return err
 	}
 	m.out.state.parties = slices.Collect(m.catalog.Customers)

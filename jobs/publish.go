@@ -247,12 +247,8 @@ func (p *publication) fingerprint() (err error) {
 // keepState writes what the next month begins with.
 func (p *publication) keepState(ctx context.Context) (err error) {
 	l, state, at := p.env.ledger(), p.computed.state, &ledger.AtClose{}
-	if len(p.computed.locks) > 0 {
-		locks, err := l.PutLocks(ctx, p.computed.locks)
-		if err != nil {
-			return err
-		}
-		p.manifest.Locks = append(p.manifest.Locks, locks)
+	if p.manifest.Locks, err = l.Put(ctx, p.computed.locks); err != nil {
+		return err
 	}
 	if at.Customers, err = l.Put(ctx, state.customers); err != nil {
 		return err

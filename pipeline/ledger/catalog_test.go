@@ -241,11 +241,11 @@ func TestLocks(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	key := subscription.LockKey{SubscriptionID: "S1", At: 1, SKU: skuA, Term: pricing.P1M, Plan: pricing.Monthly}
-	put := func(price string) ledger.Object {
-		return must(s.PutLocks(s.ctx, []ledger.Lock{{CustomerID: "C", Key: key, Lock: subscription.Lock{UnitPrice: dec(price), Currency: "EUR"}}}))
+	put := func(price string) []ledger.Object {
+		return s.putLocks(ledger.Lock{CustomerID: "C", Key: key, Lock: subscription.Lock{UnitPrice: dec(price), Currency: "EUR"}})
 	}
 	june, july := closed("2023-06", 0), closed("2023-07", 0)
-	june.Locks, july.Locks = []ledger.Object{put("10")}, []ledger.Object{put("11")}
+	june.Locks, july.Locks = put("10"), put("11")
 	other := key
 	other.Plan = pricing.Annual
 	if lock, ok := s.locksOf("C", june)[key]; !ok || lock.UnitPrice.String() != "10" {
@@ -281,6 +281,30 @@ func TestEveryoneIsListed(t *testing.T) {
 	for id := range c.Partners {
 		if id != "P" {
 			t.Errorf("partner %s", id)
+		}
+	}
+}
+
+// Many locks are kept in several objects, those of a customer in one, and found again.
+func TestManyLocks(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	var locks []ledger.Lock
+	for i := range 140_000 {
+		key := subscription.LockKey{SubscriptionID: fmt.Sprint(i), At: 1, SKU: skuA, Term: pricing.P1M, Plan: pricing.Monthly}
+		locks = append(locks, ledger.Lock{CustomerID: fmt.Sprintf("C%06d", i/3), Key: key, Lock: subscription.Lock{UnitPrice: decimal.New(int64(i), -2), Currency: "EUR"}})
+	}
+	june := closed("2023-06", 0)
+	june.Locks = s.putLocks(locks...)
+	if len(june.Locks) != 3 {
+		t.Errorf("%d objects, want 3", len(june.Locks))
+	}
+	used := s.UsedLocks(s.ctx, []ledger.Close{june})
+	defer used.Close()
+	for _, i := range []int{0, 65_535, 65_538, 131_073, 139_999} {
+		of := must(used.Of(locks[i].CustomerID))
+		if got := of[locks[i].Key]; !got.UnitPrice.Equal(locks[i].UnitPrice) || len(of) < 2 && i < 139_998 {
+			t.Errorf("lock %d: %+v of %d", i, got, len(of))
 		}
 	}
 }

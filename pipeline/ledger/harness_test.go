@@ -52,6 +52,17 @@ func (s *store) locksOf(customerID string, closes ...ledger.Close) map[subscript
 }
 
 // take appends an input of the objects.
+// putLocks keeps locks as a close does.
+func (s *store) putLocks(locks ...ledger.Lock) []ledger.Object {
+	var kept ledger.Locks
+	for _, k := range locks {
+		if err := kept.Add(k); err != nil {
+			panic(err)
+		}
+	}
+	return must(s.Put(s.ctx, must(kept.Finish())))
+}
+
 func (s *store) take(kind ledger.Kind, month string, objects ...ledger.Object) {
 	n := int64(len(s.inputs)) + 1
 	in := ledger.Input{Number: n, Kind: kind, Name: fmt.Sprintf("%s-%d.csv", strings.ReplaceAll(string(kind), " ", "-"), n),

@@ -178,7 +178,7 @@ func TestRowsComeBack(t *testing.T) {
 				SkuTitle: text(t), Publisher: text(t), Asked: text(t), Source: subscription.Source{Market: text(t),
 					Month: pricing.Month(rapid.Int32().Draw(t, "month")), File: text(t), SHA256: text(t), Line: rapid.Int().Draw(t, "line")}}}
 		k := closed("2023-06", len(s.inputs))
-		k.Locks = []ledger.Object{must(s.PutLocks(s.ctx, []ledger.Lock{lock}))}
+		k.Locks = s.putLocks(lock)
 
 		c := s.load(t, k)
 		payer, _ := c.Payer(customer.ID, month("2023-07"))

@@ -166,18 +166,36 @@ type Lock struct {
 	subscription.Lock
 }
 
-// PutLocks keeps locks as a data object.
-func (l Ledger) PutLocks(ctx context.Context, locks []Lock) (Object, error) {
-	rows := make([]lockRow, len(locks))
-	for i, k := range locks {
-		rows[i] = lockRow{
-			k.CustomerID, k.Key.SubscriptionID, int64(k.Key.At), k.Key.SKU.ProductID, k.Key.SKU.SkuID,
-			int32(k.Key.Term), int32(k.Key.Plan), k.Asked,
-			k.UnitPrice.String(), k.Currency, k.PromotionID, k.Discount.String(), k.ProductTitle, k.SkuTitle, k.Publisher,
-			k.Source.Market, int32(k.Source.Month), k.Source.File, k.Source.SHA256, int64(k.Source.Line),
+// Locks collects the locks that a close keeps, in the order of the customers'
+// ids. What it holds is encoded already, but for the last chunk.
+type Locks struct {
+	rows    []lockRow
+	encoded []Pending
+}
+
+// Add takes the next lock. Those of one customer stand in one object.
+func (s *Locks) Add(k Lock) (err error) {
+	if n := len(s.rows); n >= standingChunk && s.rows[n-1].CustomerID != k.CustomerID {
+		if s.encoded, err = flush(s.encoded, &s.rows); err != nil {
+			return fmt.Errorf("prices of a close: %w", err)
 		}
 	}
-	return write(ctx, l, rows)
+	s.rows = append(s.rows, lockRow{
+		k.CustomerID, k.Key.SubscriptionID, int64(k.Key.At), k.Key.SKU.ProductID, k.Key.SKU.SkuID,
+		int32(k.Key.Term), int32(k.Key.Plan), k.Asked,
+		k.UnitPrice.String(), k.Currency, k.PromotionID, k.Discount.String(), k.ProductTitle, k.SkuTitle, k.Publisher,
+		k.Source.Market, int32(k.Source.Month), k.Source.File, k.Source.SHA256, int64(k.Source.Line),
+	})
+	return nil
+}
+
+// Finish returns what is to be written, in order.
+func (s *Locks) Finish() ([]Pending, error) {
+	var err error
+	if s.encoded, err = flush(s.encoded, &s.rows); err != nil {
+		return nil, fmt.Errorf("prices of a close: %w", err)
+	}
+	return s.encoded, nil
 }
 
 func (r lockRow) lock() (Lock, error) {
