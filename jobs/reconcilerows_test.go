@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/calends/calends/exports"
+	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/reconcile"
 	"github.com/calends/calends/pricing"
 )
@@ -61,5 +62,19 @@ func TestDisputeOf(t *testing.T) {
 				t.Errorf("it is %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// A charge rated elsewhere is no change of its subscription; a renewal, which has
+// no event id either, is.
+func TestChargeRefused(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"new of 2024-03-21 rated elsewhere is not billed: it is in EUR, the invoice in USD": "new",
+		"not billed from 2024-03-12: CFQ7TTC0HHSF/0001 P1Y Monthly US has no row":           "",
+	} {
+		if got := chargeRefused(invoice.Exception{Message: message}); got != want {
+			t.Errorf("%s: charge type %q, want %q", message, got, want)
+		}
 	}
 }

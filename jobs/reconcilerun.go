@@ -155,7 +155,7 @@ func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconc
 	}
 	for _, x := range r.exceptions {
 		if x.Severity == invoice.Error && x.CustomerID != "" {
-			r.refusals[x.CustomerID] = append(r.refusals[x.CustomerID], reconcile.Refusal{Code: x.Code, SubscriptionID: x.SubscriptionID,
+			r.refusals[x.CustomerID] = append(r.refusals[x.CustomerID], reconcile.Refusal{Code: x.Code, ChargeType: chargeRefused(x), SubscriptionID: x.SubscriptionID,
 				EventID: x.EventID, Date: pricing.NoDate, Month: plan.Month, Message: x.Message})
 		}
 	}
@@ -168,6 +168,17 @@ func (e Env) newReconciliation(ctx context.Context, plan ReconcilePlan) (*reconc
 		}
 	}
 	return r, nil
+}
+
+// chargeRefused is the charge type of a charge rated elsewhere that was not
+// billed, "" for a refused change. Exceptions say it in words only.
+func chargeRefused(x invoice.Exception) string {
+	what, _, ok := strings.Cut(x.Message, " rated elsewhere is not billed: ")
+	if !ok || x.EventID != "" {
+		return ""
+	}
+	chargeType, _, _ := strings.Cut(what, " of ")
+	return chargeType
 }
 
 func (r *reconciliation) close() error {

@@ -58,9 +58,12 @@ const (
 func (f Fields) Has(field Fields) bool { return f&field != 0 }
 
 // Refusal is a change of the customer that we did not bill: refused, or of a
-// subscription that is parked.
+// subscription that is parked. Or it is a charge rated elsewhere.
 type Refusal struct {
-	Code           pricing.Code
+	Code pricing.Code
+	// ChargeType is that of a charge rated elsewhere, "" for a change. From such a
+	// charge nothing follows for other lines.
+	ChargeType     string
 	SubscriptionID string
 	EventID        string       // "" for a renewal
 	Date           pricing.Date // of the event; NoDate where it is not known

@@ -400,6 +400,38 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// Of a month that their files were not read for, nothing is said.
+func TestLateLineOfAMonthFurtherBack(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ dates, want string }{
+		{"01-18..02-17", "; whether they billed it in 2024-01 was not looked at"},
+		{"02-18..03-17", ", nor have those of 2024-02"},
+	} {
+		g := group("S1 cycleCharge " + c.dates + " 10 x 12.00 = 120.00 month=03\n-----\nS2 new 02-01..02-29 1 x 1.00 = 1.00 month=02")
+		g.TheirMonths = []pricing.Month{march - 1, march}
+		d := must(reconcile.Reconcile(nil, g)).Matches[0].Differences[0]
+		if d.Cause != reconcile.MissingThere || !strings.HasSuffix(d.Explanation, c.want) {
+			t.Errorf("%s: %s %s", c.dates, d.Cause, d.Explanation)
+		}
+	}
+}
+
+// A charge rated elsewhere that we refused is no reason for another line to differ.
+func TestChargeRefusedElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, chargeType string
+		cited            bool
+	}{{"a refused change", "", true}, {"a refused charge", "new", false}} {
+		g := group("S1 cycleCharge 03-18..04-17 10 x 12.00 = 120.00\n-----\nS1 cycleCharge 03-18..04-17 11 x 12.00 = 132.00")
+		g.Refusals = []reconcile.Refusal{{Code: pricing.CurrencyMismatch, ChargeType: c.chargeType, SubscriptionID: "S1", Date: pricing.NoDate, Month: march}}
+		d := must(reconcile.Reconcile(nil, g)).Matches[0].Differences[0]
+		if d.Cause != reconcile.Quantity || strings.Contains(d.Explanation, "we refused a change") != c.cited || (d.Evidence.Code != "") != c.cited {
+			t.Errorf("%s: %s, %+v", c.name, d.Explanation, d.Evidence)
+		}
+	}
+}
+
 // A line that looks moved is looked for only in months that both sides have.
 func TestMovedDatesNeedBothMonths(t *testing.T) {
 	t.Parallel()

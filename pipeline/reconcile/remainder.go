@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/calends/calends/pipeline/subscription"
@@ -69,8 +70,10 @@ func (x *explainer) missingThere(e *entry, unread *Billed, amount Amount) Differ
 		d.Cause, d.Explanation = Period, "we take back a line of "+l.OrderDate.Month().String()+": "+l.PriceAdjustment
 	case x.has(e, l.OrderDate.Month()):
 		d.Cause, d.Explanation = Period, "we billed it late; they billed it in "+l.OrderDate.Month().String()
-	default:
-		d.Explanation += ", nor has what is here of " + l.OrderDate.Month().String() + x.unless()
+	case slices.Contains(x.group.TheirMonths, l.OrderDate.Month()) && l.OrderDate.Month() >= x.group.Month-1:
+		d.Explanation += ", nor have those of " + l.OrderDate.Month().String() + x.unless()
+	default: // their lines of months further back are not compared
+		d.Explanation += "; whether they billed it in " + l.OrderDate.Month().String() + " was not looked at" + x.unless()
 	}
 	return d
 }
@@ -243,6 +246,9 @@ func (x *explainer) refusal(e *entry) *Refusal {
 		if kinds, ok := refusedBy[r.Code]; ok && !hasKind(kinds, e.kind) {
 			continue
 		}
+		if r.ChargeType != "" && kindOf(r.ChargeType) != e.kind {
+			continue
+		}
 		if r.Date != pricing.NoDate {
 			if r.Date == e.line.OrderDate || r.Date == e.line.ChargeStart {
 				return r
@@ -260,7 +266,7 @@ func (x *explainer) refusal(e *entry) *Refusal {
 // line: what follows from it differs too.
 func (x *explainer) anyRefusal(e *entry) *Refusal {
 	for _, r := range x.refusals[e.subscription] {
-		if r.Month <= e.month && (r.Date == pricing.NoDate || e.line.OrderDate == pricing.NoDate || r.Date <= e.line.OrderDate) {
+		if r.ChargeType == "" && r.Month <= e.month && (r.Date == pricing.NoDate || e.line.OrderDate == pricing.NoDate || r.Date <= e.line.OrderDate) {
 			return r
 		}
 	}
