@@ -176,6 +176,7 @@ type record struct {
 
 	hashed []byte
 	text   table.Interner
+	last   [numFields]string // shared text of the record before
 }
 
 // unknownField is one without a meaning here. It counts for the content only.
@@ -352,7 +353,15 @@ func (r *record) characters(f field) []byte {
 func (r *record) ownText(f field) string { return string(r.characters(f)) }
 
 // sharedText is text that many changes share: it is kept once.
-func (r *record) sharedText(f field) string { return r.text.String(r.characters(f)) }
+func (r *record) sharedText(f field) string { return r.shared(f, r.characters(f)) }
+
+// shared keeps a text once. Often it is that of the record before.
+func (r *record) shared(f field, s []byte) string {
+	if string(s) != r.last[f] {
+		r.last[f] = r.text.String(s)
+	}
+	return r.last[f]
+}
 
 // skuID reads a SkuId in four places. Tables that guess types make it an integer.
 func (r *record) skuID(f field) string {
@@ -370,7 +379,7 @@ func (r *record) skuID(f field) string {
 		s = []byte(pricing.NormalSKU(string(s)))
 	}
 	r.hash(f, s)
-	return r.text.String(s)
+	return r.shared(f, s)
 }
 
 func (r *record) instant() pricing.Instant {
@@ -438,7 +447,7 @@ func (r *record) decimal(f field) *decimal.Decimal {
 
 // source is where a change came from: no part of what happened, and tables
 // often leave it out, so it does not count for the content.
-func (r *record) source() string { return r.text.String(r.given(fSource, text, ruleText)) }
+func (r *record) source() string { return r.shared(fSource, r.given(fSource, text, ruleText)) }
 
 // isTrial reads a flag that is the same left out as false, for the content too.
 func (r *record) isTrial() bool {
