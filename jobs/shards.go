@@ -15,6 +15,10 @@ import (
 // data alone; no output depends on where they lie.
 const defaultShard = 32_768
 
+// wholeShard is the same where customers come with their whole history, each
+// change of which may have looked up prices ever since.
+const wholeShard = 4096
+
 // billedShard is what a shard's customers come to.
 type billedShard struct {
 	lines      map[string][]*invoice.Block // by partner
@@ -61,7 +65,7 @@ func (e Env) billShards(parent context.Context, r *ready, source iter.Seq2[custo
 	wait.Go(func() {
 		defer close(ordered)
 		defer close(work)
-		readErr = shards(source, e.shardSize(), func(customers []customer, size int) bool {
+		readErr = shards(source, e.shardSize(r), func(customers []customer, size int) bool {
 			j := job{customers, int64(size), make(chan result, 1)}
 			select {
 			case ordered <- j:
@@ -104,9 +108,12 @@ func (e Env) billShards(parent context.Context, r *ready, source iter.Seq2[custo
 	return err
 }
 
-func (e Env) shardSize() int {
-	if e.Shard > 0 {
+func (e Env) shardSize(r *ready) int {
+	switch {
+	case e.Shard > 0:
 		return e.Shard
+	case r.since == nil:
+		return wholeShard
 	}
 	return defaultShard
 }
