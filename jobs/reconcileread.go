@@ -316,6 +316,9 @@ func (p ReconcilePlan) inputs() (inputs []theirInput, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(below) == 0 {
+			return nil, fmt.Errorf("%w: the folder %s has no files", ErrMissing, path)
+		}
 		for _, file := range below {
 			inputs = append(inputs, theirInput{file, month})
 		}
@@ -401,7 +404,7 @@ func (r *reading) file(ctx context.Context, number int, m *intake.Member, sorter
 	if what.Kind != intake.Charges && what.Kind != intake.LegacyCharges {
 		f.Reason = what.Reason
 		if what.Kind != intake.Unknown {
-			f.Reason = fmt.Sprintf("is a file of %s, no reconciliation file", what.Kind)
+			f.Reason = "is " + ofKind(what.Kind) + ", no reconciliation file"
 		}
 		return nil
 	}
@@ -416,7 +419,7 @@ func (r *reading) file(ctx context.Context, number int, m *intake.Member, sorter
 	reader, err := intake.NewCharges(source, what)
 	var header *table.Errors
 	if errors.As(err, &header) {
-		f.Reason = err.Error()
+		f.Reason = headerReason(header)
 		return nil
 	}
 	if err != nil {
@@ -470,6 +473,31 @@ func (r *reading) file(ctx context.Context, number int, m *intake.Member, sorter
 	}
 	f.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	return nil
+}
+
+// ofKind names a file of a kind.
+func ofKind(k intake.Kind) string {
+	switch k {
+	case intake.PriceSheet:
+		return "a price sheet"
+	case intake.OfferMatrix:
+		return "an offer matrix"
+	default:
+		return "a file of " + k.String()
+	}
+}
+
+// headerReason says what is wrong with a header, which has no values.
+func headerReason(header *table.Errors) string {
+	var all []string
+	for _, e := range header.List {
+		text := e.Rule
+		if e.Column != "" {
+			text = "column " + e.Column + " " + text
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "; ")
 }
 
 // brokenOff says what to do about a file that is not whole.

@@ -45,7 +45,7 @@ files against the same invoices write nothing new. exports/README.md describes t
 Lines that cannot be read are refused one by one and counted; a line of ours that one of them may be says
 so. The exit code is 3 when a difference is open, a partner was left out, a line or a file was refused, or a
 file names a partner whom nobody knows, even where the customer is known; 2 when no file can be used at all,
-4 when a file or the month is missing, ours or in all of theirs.`
+1 when a file breaks off in the middle, 4 when a file or the month is missing, ours or in all of theirs.`
 }
 
 // Run compares.

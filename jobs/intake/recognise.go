@@ -178,6 +178,9 @@ func byColumns(names []string) (kind, nearest Kind, missing []string) {
 	}
 	best := 0
 	for _, s := range signatures {
+		if list := s.kind == CustomerList || s.kind == PartnerList; list && have["chargetype"] {
+			continue // a list charges nothing: these are charges that lack a column
+		}
 		var lacks []string
 		for _, column := range s.columns {
 			if !have[strings.ToLower(column)] {
@@ -194,9 +197,14 @@ func byColumns(names []string) (kind, nearest Kind, missing []string) {
 	return Unknown, nearest, missing
 }
 
+const semicolons = "is separated by semicolons: save it separated by commas, with decimal points, or take it again as it was downloaded"
+
 func recogniseCSV(head []byte) Recognised {
 	t, err := table.New("file", bytes.NewReader(head))
 	if err != nil {
+		if first, _, _ := bytes.Cut(head, []byte{'\n'}); bytes.Count(first, []byte{';'}) > bytes.Count(first, []byte{','}) {
+			return unknown("%s", semicolons)
+		}
 		return unknown("has a header that cannot be read: %v", err)
 	}
 	names := t.Names()
@@ -205,7 +213,7 @@ func recogniseCSV(head []byte) Recognised {
 	case kind != Unknown:
 		return Recognised{Kind: kind, Format: CSV}
 	case len(names) == 1 && strings.Count(names[0], ";") > 0:
-		return unknown("is separated by semicolons: save it separated by commas, with decimal points, or take it again as it was downloaded")
+		return unknown("%s", semicolons)
 	case len(names) == 1 && strings.Count(names[0], "\t") > 0:
 		return unknown("is separated by tabs: save it separated by commas, or take it again as it was downloaded")
 	case nearest != Unknown:

@@ -56,6 +56,8 @@ func TestRecogniseSaysWhatToDo(t *testing.T) {
 		{"an old workbook", "\xd0\xcf\x11\xe0\xa1\xb1", "is an old Excel workbook: save the sheet as CSV UTF-8 (comma delimited)"},
 		{"a web page", "<!DOCTYPE html>", "is XML or HTML: perhaps the answer of a web page instead of the file"},
 		{"semicolons", "PartnerId;PartnerName;BillingCurrency\n", "is separated by semicolons: save it separated by commas, with decimal points, or take it again as it was downloaded"},
+		{"charges without their amount", "PartnerId,CustomerId,CustomerCountry,ChargeType,Total,Currency\n", "has the columns of no known file; for charges it lacks Subtotal"},
+		{"quoted fields between semicolons", "\"PartnerId\";\"CustomerId\"\n", "is separated by semicolons: save it separated by commas, with decimal points, or take it again as it was downloaded"},
 		{"tabs", "PartnerId\tPartnerName\n", "is separated by tabs: save it separated by commas, or take it again as it was downloaded"},
 		{"white space", " \n\n", "is empty"},
 		{"a JSON array", "[\n" + event("subscription.canceled", "") + "]", "is a JSON array: write one object a line, without the brackets"},
