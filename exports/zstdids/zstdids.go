@@ -33,6 +33,9 @@ type sequence struct{ literals, match, offset int }
 // that it is never longer than it may when it is packed, whatever is in it.
 const maxBlock = 96 << 10
 
+// window is the code of 2^17 bytes, in which all repeats lie.
+const window = (17 - 10) << 3
+
 // maxRepeat bounds the size of one piece that is repeated, so that a block can
 // always hold some.
 const maxRepeat = maxBlock / 4
@@ -48,8 +51,10 @@ func (e *Encoder) Append(dst, literals []byte, repeats []Repeat) (_ []byte, size
 	for _, r := range repeats {
 		size += r.Size * r.Times
 	}
-	// One segment, its size in four bytes, no checksum.
-	dst = append(dst, 0x28, 0xb5, 0x2f, 0xfd, 0xa0)
+	// The size in four bytes, no checksum, a window of 128 KiB: were the frame one
+	// segment, its size would be the window and so the most that a block may
+	// take, which a few bytes that do not pack exceed.
+	dst = append(dst, 0x28, 0xb5, 0x2f, 0xfd, 0x80, window)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(size))
 	last := false
 	for !last {

@@ -168,3 +168,27 @@ func BenchmarkPages(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*(n+n/4))/b.Elapsed().Seconds(), "ids/s")
 }
+
+// No block is longer than the window says that one may be, however few bytes do not pack.
+func TestBlocksFitTheWindow(t *testing.T) {
+	t.Parallel()
+	var e Encoder
+	for n := range 3000 {
+		literals := make([]byte, n)
+		for i := range literals {
+			literals[i] = byte(i*i>>3 ^ i*97)
+		}
+		frame, size := e.Append(nil, literals, nil)
+		if size != n || frame[4]&0x20 != 0 {
+			t.Fatalf("%d bytes: size %d, descriptor %#x", n, size, frame[4])
+		}
+		limit := min(1<<(10+frame[5]>>3), 128<<10)
+		for rest := frame[10:]; len(rest) > 0; {
+			header := int(rest[0]) | int(rest[1])<<8 | int(rest[2])<<16
+			if header>>3 > limit {
+				t.Fatalf("%d bytes: a block of %d, the window is %d", n, header>>3, limit)
+			}
+			rest = rest[3+header>>3:]
+		}
+	}
+}
