@@ -27,10 +27,13 @@ func (x *explainer) asStated(b *bill, f formula, ours int64) (right bill, ok boo
 	entries := make([]*entry, len(b.entries))
 	for i, e := range b.entries {
 		entries[i] = e
+		if e.stated {
+			continue
+		}
 		if amount, contradicts := contradiction(&x.group.Theirs[e.place], f, abs(ours)); contradicts {
 			line, other := *e.line, *e
 			line.Subtotal = amount * int64(e.sign)
-			other.line, entries[i], ok = &line, &other, true
+			other.line, other.stated, entries[i], ok = &line, true, &other, true
 		}
 	}
 	if !ok {

@@ -31,6 +31,8 @@ type entry struct {
 	// rated is set for licences, whose amount follows from a price and days.
 	// Of all else, many lines differ in nothing but product and amount.
 	rated bool
+	// stated is set where line has the amount that its own columns give, not the billed one.
+	stated bool
 }
 
 func newEntry(l *invoice.Line, month, reconciled pricing.Month, quantity decimal.Decimal, place int) entry {
