@@ -184,7 +184,7 @@ func (i *ingestion) changes(ctx context.Context, m *intake.Member, what intake.R
 	})
 	f.noteUnknown(unknown)
 	objects, failed := runs.finish(err == nil)
-	if stopped = cmp.Or(stopped, failed, ctx.Err()); stopped != nil {
+	if stopped = cmp.Or(failed, stopped, ctx.Err()); stopped != nil {
 		return stopped
 	}
 	if err != nil {
@@ -211,6 +211,7 @@ type runs struct {
 }
 
 type runTask struct {
+	begun   bool
 	objects []ledger.Object
 	err     error
 }
@@ -248,6 +249,7 @@ func (r *runs) put() {
 	r.tasks = append(r.tasks, task)
 	r.wait.Go(func() {
 		if task.err = r.ctx.Err(); task.err == nil {
+			task.begun = true
 			task.objects, task.err = r.ledger.PutChanges(r.ctx, run)
 		}
 		if task.err != nil {
@@ -271,6 +273,9 @@ func (r *runs) finish(whole bool) (objects []ledger.Object, err error) {
 	r.stop(nil)
 	for _, t := range r.tasks {
 		objects = append(objects, t.objects...)
+		if t.begun && t.err != nil && errors.Is(err, context.Canceled) { // it says what it waited for
+			err = t.err
+		}
 	}
 	return objects, err
 }
