@@ -21,21 +21,6 @@ const CorrectionSection = "correction"
 // Number names the n-th invoice of a month, 1 being the first.
 func Number(month pricing.Month, n int) string { return fmt.Sprintf("C%s-%06d", month.Compact(), n) }
 
-// Consolidate makes the header of one partner's lines, which are in the order
-// of the file. All are in the partner's currency.
-func Consolidate(month pricing.Month, partner party.Partner, policies Policies, lines []*Line) (*Invoice, error) {
-	c, err := NewConsolidation(month, partner, policies)
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range lines {
-		if err := c.add(l); err != nil {
-			return nil, err
-		}
-	}
-	return c.Invoice(), nil
-}
-
 // Consolidation makes the header of one partner's invoice, block by block.
 type Consolidation struct {
 	invoice  *Invoice

@@ -34,7 +34,7 @@ func TestConsolidate(t *testing.T) {
 	own := charge("B", "cycleCharge", 1)
 	own.Proof = &invoice.Proof{}
 
-	inv, err := invoice.Consolidate(month("2023-06"), partner, policies, []*invoice.Line{
+	inv, err := consolidate(month("2023-06"), partner, policies, []*invoice.Line{
 		charge("A", "usage", 7), charge("A", "customerCredit", -20), charge("A", "new", 100), charge("B", "new", 1000), correction, priced, priced, older, own,
 	})
 	if err != nil {
@@ -77,7 +77,7 @@ func TestConsolidate(t *testing.T) {
 func TestCreditNote(t *testing.T) {
 	t.Parallel()
 	for subtotal, want := range map[int64]invoice.Kind{-1: invoice.KindCreditNote, 0: invoice.KindInvoice, 1: invoice.KindInvoice} {
-		inv := must(invoice.Consolidate(month("2023-06"), newWorld().partner, policies, []*invoice.Line{usage("S1", "2023-06-18", subtotal)}))
+		inv := must(consolidate(month("2023-06"), newWorld().partner, policies, []*invoice.Line{usage("S1", "2023-06-18", subtotal)}))
 		if inv.Kind != want {
 			t.Errorf("a total of %d is of kind %s, want %s", subtotal, inv.Kind, want)
 		}
@@ -97,7 +97,7 @@ func TestConsolidateRefuses(t *testing.T) {
 			t.Parallel()
 			partner := newWorld().partner
 			partner.BillingCurrency = test.currency
-			if _, err := invoice.Consolidate(month("2023-06"), partner, policies, []*invoice.Line{dollars}); err == nil || err.Error() != test.want {
+			if _, err := consolidate(month("2023-06"), partner, policies, []*invoice.Line{dollars}); err == nil || err.Error() != test.want {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
 		})
@@ -224,7 +224,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 		a, b := rapid.IntRange(1, 999).Draw(t, "a"), rapid.IntRange(1, 999).Draw(t, "b")
 		total := func(format string, args ...any) int64 {
 			outcome := must(invoice.Bill(w, invoice.Books{}, month("2023-06"), invoice.Customer{ID: "C", Changes: history(fmt.Sprintf(format, args...))}))
-			inv := must(invoice.Consolidate(month("2023-06"), w.partner, policies, outcome.Lines))
+			inv := must(consolidate(month("2023-06"), w.partner, policies, outcome.Lines))
 			var sections, customers invoice.Totals
 			for _, s := range inv.Sections {
 				sections.Merge(s.Totals)

@@ -295,7 +295,7 @@ func TestWhatOthersCallCorrection(t *testing.T) {
 
 	i := issuer{world: newWorld()}
 	june := i.close(month("2023-06"), all)
-	if inv := must(invoice.Consolidate(month("2023-06"), newWorld().partner, policies, june)); len(inv.Sections) != 2 ||
+	if inv := must(consolidate(month("2023-06"), newWorld().partner, policies, june)); len(inv.Sections) != 2 ||
 		inv.Sections[0].Name != "customerCredit" || inv.Sections[1].Name != "usage" {
 		t.Errorf("sections %v", inv.Sections)
 	}

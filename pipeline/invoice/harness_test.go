@@ -199,3 +199,19 @@ func must[T any](value T, err error) T {
 	}
 	return value
 }
+
+// consolidate makes the header of one partner's lines.
+func consolidate(m pricing.Month, partner party.Partner, policies invoice.Policies, lines []*invoice.Line) (*invoice.Invoice, error) {
+	c, err := invoice.NewConsolidation(m, partner, policies)
+	if err != nil {
+		return nil, err
+	}
+	block := invoice.Block{Shared: new(invoice.Shared), Currency: partner.BillingCurrency}
+	for _, l := range lines {
+		block.Add(l)
+	}
+	if err := c.Add(&block); err != nil {
+		return nil, err
+	}
+	return c.Invoice(), nil
+}

@@ -126,7 +126,7 @@ func (l life) live(t *testing.T) *outcome {
 	t.Helper()
 	slices.SortFunc(l.changes, change.Compare)
 	o := &outcome{show: l.show, sheets: l.world.sheets != nil, locks: make(map[subscription.LockKey]subscription.Lock)}
-	end, err := subscription.Live(l.world, o, "C", nil, l.changes, l.until)
+	end, err := new(subscription.Lives).Live(l.world, o, "C", nil, l.changes, l.until)
 	if err != nil {
 		t.Fatal(err)
 	}

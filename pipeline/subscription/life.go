@@ -19,15 +19,6 @@ import (
 	"github.com/calends/calends/pricing"
 )
 
-// Live lives a customer's history up to the last day of a month: the whole of
-// it, or what came after the day on which its subscriptions stood as from says.
-// The changes are the customer's own, one content an id, in the order of
-// [change.Compare]; those after the month are read for the overrides in them
-// and otherwise left alone. An error comes from the world, never from a change.
-func Live(world World, sink Sink, customerID string, from []Standing, changes []*change.Change, until pricing.Month) (End, error) {
-	return new(Lives).Live(world, sink, customerID, from, changes, until)
-}
-
 // Lives lives one customer after another, in the room that the last one took. It
 // is for one goroutine.
 type Lives struct {
@@ -53,8 +44,14 @@ type lockContent struct {
 	market, asked, promotion string
 }
 
-// Live lives a customer's history as the function [Live] does. All calls must have
-// worlds of the same price sheets. The End is good until the next call.
+// Live lives a customer's history up to the last day of a month: the whole of
+// it, or what came after the day on which its subscriptions stood as from says.
+// The changes are the customer's own, one content an id, in the order of
+// [change.Compare]; those after the month are read for the overrides in them
+// and otherwise left alone. An error comes from the world, never from a change.
+//
+// All calls must have worlds of the same price sheets. The End is good until the
+// next call.
 func (ls *Lives) Live(world World, sink Sink, customerID string, from []Standing, changes []*change.Change, until pricing.Month) (End, error) {
 	l := &ls.life
 	*l = life{

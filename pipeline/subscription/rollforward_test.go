@@ -190,7 +190,7 @@ func TestSeatsAlwaysRollForward(t *testing.T) {
 
 func liveOn(t *rapid.T, w *world, from []subscription.Standing, changes []*change.Change, until pricing.Month) subscription.End {
 	t.Helper()
-	end, err := subscription.Live(w, &outcome{locks: make(map[subscription.LockKey]subscription.Lock)}, "C", from, changes, until)
+	end, err := new(subscription.Lives).Live(w, &outcome{locks: make(map[subscription.LockKey]subscription.Lock)}, "C", from, changes, until)
 	if err != nil {
 		t.Fatal(err)
 	}

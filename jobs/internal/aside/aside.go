@@ -39,9 +39,6 @@ type Kept struct {
 	texts int
 }
 
-// Lines is how many lines the block has.
-func (k Kept) Lines() int { return k.lines }
-
 // Others are the lines in full of the block and of those that share with it.
 func (k Kept) Others() []*invoice.Line { return k.block.Others }
 
