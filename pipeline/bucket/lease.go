@@ -252,7 +252,7 @@ func (l *lease) confirm(ctx context.Context) error {
 	}
 	// Who it was is asked for the message's sake only.
 	var by *Holder
-	if seen, err := l.leases.look(ctx, l.claim); err == nil {
+	if seen, _, err := l.leases.look(ctx, l.claim); err == nil {
 		for _, s := range seen {
 			if s.Holder.ID != l.holder.ID {
 				by = &s.Holder

@@ -305,3 +305,14 @@ func (l *simLine) list(ctx context.Context, prefix string) (keys []string, err e
 func (l *simLine) remove(ctx context.Context, key string) error {
 	return l.send(ctx, false, func() error { return l.world.store.remove(ctx, key) })
 }
+
+// A taker looks twice, and each look was so slow that the holder's signs of life
+// had come and gone before they were read: it saw nothing but itself.
+func TestLeaseIsNotTakenByASlowLook(t *testing.T) {
+	t.Parallel()
+	w := world{seed: 0xd29718, processes: 4, machines: 1, runs: 3, stalls: 0.1, losses: 0.0009765625, pauses: 0.0078125, kills: 0.5}
+	synctest.Test(t, w.live)
+	for _, p := range w.problems {
+		t.Error(p)
+	}
+}

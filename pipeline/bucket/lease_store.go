@@ -83,13 +83,14 @@ func (s leases) remove(ctx context.Context, claim Claim, number int64, holderID 
 	return s.store.remove(ctx, leaseKey(claim, number))
 }
 
-// look returns what is there, by number.
-func (s leases) look(ctx context.Context, claim Claim) ([]sighting, error) {
+// look returns what is there, by number. moved reports that something else was
+// listed and gone when it was read: somebody is at it, and what is seen is no whole
+// picture.
+func (s leases) look(ctx context.Context, claim Claim) (seen []sighting, moved bool, err error) {
 	keys, err := s.store.list(ctx, leasePrefix(claim))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var seen []sighting
 	for _, key := range keys {
 		name := strings.TrimPrefix(key, leasePrefix(claim))
 		number, err := strconv.ParseInt(strings.TrimSuffix(name, ".json"), 10, 64)
@@ -98,15 +99,16 @@ func (s leases) look(ctx context.Context, claim Claim) ([]sighting, error) {
 		}
 		found, err := s.read(ctx, claim, number)
 		if errors.Is(err, ErrNotExist) {
-			continue // removed since
+			moved = true
+			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		seen = append(seen, found)
 	}
 	slices.SortFunc(seen, func(a, b sighting) int { return int(a.number - b.number) })
-	return seen, nil
+	return seen, moved, nil
 }
 
 // allGone reports whether all the holders' processes are certain to have ended.

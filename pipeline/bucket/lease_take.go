@@ -17,32 +17,32 @@ const (
 // take returns when the lease is ours, or with a LockedError when somebody else
 // has it and is alive.
 func (l *lease) take(ctx context.Context) error {
-	seen, err := l.leases.look(ctx, l.claim)
+	seen, moved, err := l.leases.look(ctx, l.claim)
 	if err != nil {
 		return err
 	}
 	w := newWatching(l.claim)
 	for {
-		if len(seen) == 0 || l.leases.allGone(seen) || w.silent >= patienceWith(seen, l.claim) {
+		if !moved && (len(seen) == 0 || l.leases.allGone(seen) || w.silent >= patienceWith(seen, l.claim)) {
 			if taken, err := l.tryTake(ctx, seen); taken || err != nil {
 				return err
 			}
-		} else if !w.told {
+		} else if !w.told && len(seen) > 0 {
 			w.told = true
 			l.claim.Waiting(last(seen).Holder, patienceWith(seen, l.claim))
 		}
 		if err := w.wait(ctx); err != nil {
 			return err
 		}
-		now, err := l.leases.look(ctx, l.claim)
-		if err != nil {
+		var now []sighting
+		if now, moved, err = l.leases.look(ctx, l.claim); err != nil {
 			return err
 		}
 		w.looked(l.claim.Now())
 		switch news := newsOf(seen, now); {
 		case len(news) > 0 && !l.leases.allGone(news):
 			return &LockedError{Name: l.claim.Name, Holder: last(news).Holder}
-		case !slices.EqualFunc(seen, now, sighting.same):
+		case moved || !slices.EqualFunc(seen, now, sighting.same):
 			w.silent = 0
 		}
 		seen = now
@@ -84,11 +84,13 @@ func (l *lease) tryTake(ctx context.Context, seen []sighting) (taken bool, err e
 func (l *lease) settle(ctx context.Context, seen []sighting, number int64) (bool, error) {
 	want := append(slices.Clone(seen), sighting{number: number, leaseRecord: leaseRecord{Holder: l.holder}})
 	for range 2 {
-		now, err := l.leases.look(ctx, l.claim)
+		now, moved, err := l.leases.look(ctx, l.claim)
 		if err != nil {
 			return false, err
 		}
-		if !slices.EqualFunc(want, now, sighting.same) {
+		// A holder whose signs of life came and went while a slow look read them is
+		// alive, though it saw none.
+		if moved || !slices.EqualFunc(want, now, sighting.same) {
 			return false, nil
 		}
 	}
