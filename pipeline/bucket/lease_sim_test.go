@@ -316,3 +316,27 @@ func TestLeaseIsNotTakenByASlowLook(t *testing.T) {
 		t.Error(p)
 	}
 }
+
+// movingStore lists one object more, which is gone whenever it is read: what a
+// holder's signs of life look like to whoever reads slowly.
+type movingStore struct{ fakeStore }
+
+func (s *movingStore) list(ctx context.Context, prefix string) ([]string, error) {
+	keys, err := s.fakeStore.list(ctx, prefix)
+	return append(keys, prefix+"00000012.json"), err
+}
+
+func TestLeaseSettlesOnWholePicturesOnly(t *testing.T) {
+	t.Parallel()
+	store := &movingStore{fakeStore{objects: map[string]string{}}}
+	w := world{dead: map[string]bool{}}
+	s := w.leases(store, "taker", "machine")
+	claim := Claim{Name: "write"}.withDefaults()
+	l := &lease{leases: s, claim: claim, holder: s.self(claim)}
+	if taken, err := l.tryTake(t.Context(), nil); taken || err != nil {
+		t.Errorf("taken %t, %v, though somebody is at it", taken, err)
+	}
+	if left := store.keys(); len(left) > 0 {
+		t.Errorf("%q is left", left)
+	}
+}
