@@ -27,7 +27,7 @@ import (
 // there, nobody else has completed taking, since that removes it. To check is
 // therefore to read one object; and to renew is to create the next and then to read
 // the one before, in this order. An object that is gone does not come back, since
-// every claim has an identity of its own.
+// every claim has an identity of its own, and every attempt at a number its instant.
 //
 // When may a holder be taken over? No clock of another machine is believed. Who
 // wants the lock watches: if nothing new comes for as long as the holder's own TTL,
@@ -59,6 +59,7 @@ type lease struct {
 	turn   chan struct{}
 	newest int64     // the number of the newest object
 	oldest int64     // lower ones of ours are removed for certain
+	at     time.Time // what newest says of when: another attempt's is not ours any more
 	shown  time.Time // right before newest was created
 	tried  time.Time // right before newest+1 was tried first; zero: it was not
 	lost   error
@@ -127,7 +128,11 @@ func (l *lease) check(ctx context.Context) error {
 			return err
 		}
 	}
-	return fmt.Errorf("the store took %s to answer, too long to hold a lock on it", l.claim.Now().Sub(begun).Round(time.Millisecond))
+	return tooSlow(l.claim.Now().Sub(begun))
+}
+
+func tooSlow(took time.Duration) error {
+	return fmt.Errorf("the store took %s to answer, too long to hold a lock on it", took.Round(time.Millisecond))
 }
 
 // Unlock is [Lock]'s.
@@ -209,9 +214,9 @@ func (l *lease) renew(ctx context.Context) error {
 		l.tried = l.claim.Now()
 	}
 	next := l.newest + 1
-	err := l.leases.create(ctx, l.claim, next, l.holder)
+	at, err := l.leases.create(ctx, l.claim, next, l.holder)
 	if errors.Is(err, ErrExists) {
-		err = l.recognise(ctx, next)
+		at, err = l.recognise(ctx, next)
 	}
 	if err != nil {
 		return err
@@ -219,7 +224,7 @@ func (l *lease) renew(ctx context.Context) error {
 	if err := l.confirm(ctx); err != nil {
 		return err
 	}
-	l.newest, l.shown, l.tried = next, l.tried, time.Time{}
+	l.newest, l.at, l.shown, l.tried = next, at, l.tried, time.Time{}
 	// What cannot be removed now is removed with the next beat.
 	_ = l.sweep(ctx, l.newest)
 	return nil
@@ -227,24 +232,24 @@ func (l *lease) renew(ctx context.Context) error {
 
 // recognise tells our own object, of whose creation we were not told, from that of
 // a run that has taken over.
-func (l *lease) recognise(ctx context.Context, number int64) error {
+func (l *lease) recognise(ctx context.Context, number int64) (at time.Time, err error) {
 	there, err := l.leases.read(ctx, l.claim, number)
 	switch {
 	case err == nil && there.Holder.ID == l.holder.ID:
-		return nil
+		return there.At, nil
 	case err == nil:
-		return l.lose(&there.Holder)
+		return at, l.lose(&there.Holder)
 	case errors.Is(err, ErrNotExist):
 		// Whoever had it is gone again; what that means for us confirm finds out.
-		return fmt.Errorf("%w: the lease changed hands meanwhile", err)
+		return at, fmt.Errorf("%w: the lease changed hands meanwhile", err)
 	}
-	return err
+	return at, err
 }
 
 // confirm finds out whether our newest object is still there.
 func (l *lease) confirm(ctx context.Context) error {
 	there, err := l.leases.read(ctx, l.claim, l.newest)
-	if err == nil && there.Holder.ID == l.holder.ID {
+	if err == nil && there.Holder.ID == l.holder.ID && there.At.Equal(l.at) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, ErrNotExist) {

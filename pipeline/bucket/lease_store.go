@@ -26,7 +26,8 @@ const leaseFolder = ownFolder + "/leases/"
 // leaseRecord is what stands in an object of a lease.
 type leaseRecord struct {
 	Holder Holder `json:"holder"`
-	// At is when the sign of life was given, by the holder's clock: for people.
+	// At is when the sign of life was given, by the holder's clock: for people, and
+	// for the holder itself.
 	At time.Time `json:"at"`
 	// TTL is how long the holder may be silent.
 	TTL string `json:"ttl"`
@@ -49,12 +50,15 @@ func leaseKey(claim Claim, number int64) string {
 
 func leasePrefix(claim Claim) string { return leaseFolder + Segment(claim.Name) + "/" }
 
-func (s leases) create(ctx context.Context, claim Claim, number int64, holder Holder) error {
-	data, err := json.Marshal(leaseRecord{Holder: holder, At: claim.Now().UTC(), TTL: claim.TTL.String()})
+// create creates an object, and returns what it says of when: attempts at one
+// number differ in that, so that one which arrives late is told from the first.
+func (s leases) create(ctx context.Context, claim Claim, number int64, holder Holder) (at time.Time, err error) {
+	at = claim.Now().UTC().Round(0)
+	data, err := json.Marshal(leaseRecord{Holder: holder, At: at, TTL: claim.TTL.String()})
 	if err != nil {
-		return err
+		return at, err
 	}
-	return s.store.create(ctx, leaseKey(claim, number), append(data, '\n'))
+	return at, s.store.create(ctx, leaseKey(claim, number), append(data, '\n'))
 }
 
 func (s leases) read(ctx context.Context, claim Claim, number int64) (sighting, error) {

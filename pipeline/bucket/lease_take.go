@@ -57,11 +57,11 @@ func (l *lease) tryTake(ctx context.Context, seen []sighting) (taken bool, err e
 		number = last(seen).number + 1
 	}
 	begun := l.claim.Now()
-	err = l.leases.create(ctx, l.claim, number, l.holder)
+	at, err := l.leases.create(ctx, l.claim, number, l.holder)
 	if errors.Is(err, ErrExists) {
 		there, readErr := l.leases.read(ctx, l.claim, number)
 		if readErr == nil && there.Holder.ID == l.holder.ID {
-			err = nil // our own, from an attempt of which no answer came
+			at, err = there.At, nil // our own, from an attempt of which no answer came
 		}
 	}
 	if errors.Is(err, ErrExists) {
@@ -70,10 +70,15 @@ func (l *lease) tryTake(ctx context.Context, seen []sighting) (taken bool, err e
 	if err == nil {
 		taken, err = l.settle(ctx, seen, number)
 	}
+	// Whoever has watched our object since may take it over after a TTL: a lock that
+	// is so old when it is had would be another's soon, or is already.
+	if took := l.claim.Now().Sub(begun); err == nil && taken && took >= l.claim.TTL/freshness {
+		err = tooSlow(took)
+	}
 	if err != nil || !taken {
 		return false, errors.Join(err, l.withdraw(ctx, number))
 	}
-	l.newest, l.oldest, l.shown = number, number, begun
+	l.newest, l.oldest, l.at, l.shown = number, number, at, begun
 	return true, nil
 }
 
