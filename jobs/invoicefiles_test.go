@@ -48,7 +48,10 @@ func TestNothingIsPublishedThatReadsOtherwise(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "control totals: "+csvName+" read back gives") {
 		t.Errorf("billed, with %v", err)
 	}
-	for info := range over.List(t.Context(), "") {
+	for info, err := range over.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if path.Base(info.Key) == manifestName {
 			t.Errorf("%s is there", info.Key)
 		}
