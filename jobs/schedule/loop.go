@@ -1,0 +1,181 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/calends/calends/jobs/history"
+	"github.com/calends/calends/pipeline/bucket"
+)
+
+// Run does round after round until the context is done; that is no error. It sleeps
+// until something may be due, at most for Poll. A round that fails, because the
+// bucket cannot be reached, is logged and told to after, and tried again. after is
+// called after each round; nil: nobody wants to know.
+func (s *Scheduler) Run(ctx context.Context, after func(Round, error)) error {
+	poll := s.Poll
+	if poll <= 0 {
+		poll = time.Minute
+	}
+	for {
+		round, err := s.Round(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // asked to stop, and nothing half-written counts
+		}
+		if err != nil {
+			s.Log.Error("the round failed; the next one tries again", "error", err)
+		}
+		if after != nil {
+			after(round, err)
+		}
+		if err := s.Clock.Wait(ctx, s.Clock.Now().Add(poll)); err != nil {
+			return nil //nolint:nilerr // asked to stop while there was nothing to do
+		}
+	}
+}
+
+// ErrNoSuchJob is a name that no job has.
+var ErrNoSuchJob = errors.New("there is no such job")
+
+// Hand is what a person asks for.
+type Hand struct {
+	Job string
+	// Slices of the job; empty: all that the calendar asks for now, done or not.
+	Slices []history.Slice
+	Accept string
+}
+
+// requests are the attempts that a person asks for.
+func (s *Scheduler) requests(ctx context.Context, h Hand, at Moment, view history.View) (Job, []Request, error) {
+	j, ok := s.job(h.Job)
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: %s", ErrNoSuchJob, h.Job)
+	}
+	all, err := s.asks(ctx, at)
+	if err != nil {
+		s.Log.Warn("not all jobs can say what they are asked for", "error", err)
+	}
+	var list []Request
+	for _, a := range all {
+		if a.job.Name() != h.Job || len(h.Slices) > 0 && !slices.Contains(h.Slices, a.Slice) {
+			continue
+		}
+		list = append(list, s.byHand(at, a, all, view, h.Accept))
+	}
+	rank := slices.IndexFunc(s.jobs(), func(other Job) bool { return other.Name() == h.Job })
+	for _, slice := range h.Slices {
+		if slices.ContainsFunc(list, func(r Request) bool { return r.Slice == slice }) {
+			continue
+		}
+		// The calendar does not ask for it, but a person may.
+		a := asked{Ask{Slice: slice, Tick: at.Now}, j, rank, rank < len(s.Imports)}
+		list = append(list, s.byHand(at, a, all, view, h.Accept))
+	}
+	return j, list, nil
+}
+
+func (s *Scheduler) byHand(at Moment, a asked, all []asked, view history.View, accept string) Request {
+	r := s.request(at, a, all, view)
+	r.ByHand, r.Accept = true, accept
+	return r
+}
+
+// PlanByHand plans what a person asks for, and changes nothing.
+func (s *Scheduler) PlanByHand(ctx context.Context, h Hand) ([]Plan, error) {
+	at, view, err := s.forHand(ctx, h, false)
+	if err != nil {
+		return nil, err
+	}
+	j, requests, err := s.requests(ctx, h, at, view)
+	if err != nil {
+		return nil, err
+	}
+	plans := []Plan{}
+	for _, r := range requests {
+		p, err := s.plan(ctx, asked{Ask: r.Ask, job: j}, r)
+		if err != nil {
+			return plans, fmt.Errorf("plan %s: %w", r.Slice, err)
+		}
+		plans = append(plans, p)
+	}
+	return plans, nil
+}
+
+// ByHand runs what a person asks for, whether it is due or not, waits to be tried
+// again, or is parked. While another machine has the round it is bucket.ErrLocked.
+func (s *Scheduler) ByHand(ctx context.Context, h Hand) (Round, error) {
+	round := Round{Now: s.Clock.Now().UTC(), Runs: []history.Ended{}}
+	err := s.hold(ctx, "run "+h.Job, func(ctx context.Context) error {
+		at, view, err := s.forHand(ctx, h, true)
+		if err != nil {
+			return err
+		}
+		round.Now = at.Now
+		j, requests, err := s.requests(ctx, h, at, view)
+		if err != nil {
+			return err
+		}
+		for _, r := range requests {
+			track := view.Of(r.Slice)
+			for _, n := range track.Open {
+				e, err := s.interrupted(ctx, at, track, n)
+				if err != nil {
+					return err
+				}
+				s.note(view, e)
+				track = view.Of(r.Slice)
+			}
+			e, ran, err := s.attempt(ctx, j, r, track)
+			if ran {
+				s.note(view, e)
+				round.Runs = append(round.Runs, e)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return s.tellAll(ctx, view, at.Now)
+	})
+	return round, err
+}
+
+// forHand reads the view, widened to the months that a person names.
+func (s *Scheduler) forHand(ctx context.Context, h Hand, keep bool) (Moment, history.View, error) {
+	at, err := s.moment(ctx, keep)
+	if err != nil {
+		return at, nil, err
+	}
+	first, last := at.First, max(at.Month(), at.First)+1
+	for _, slice := range h.Slices {
+		first, last = min(first, slice.Month), max(last, slice.Month)
+	}
+	view, err := s.History.View(ctx, first, last)
+	return at, view, err
+}
+
+// SystemClock is the machine's.
+type SystemClock struct{}
+
+// Now returns the time.
+func (SystemClock) Now() time.Time { return time.Now() }
+
+// Wait waits.
+func (SystemClock) Wait(ctx context.Context, until time.Time) error {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// IsBusy reports whether an error says that another machine has the round.
+func IsBusy(err error) bool {
+	var locked *bucket.LockedError
+	return errors.As(err, &locked) && locked.Name == lease
+}

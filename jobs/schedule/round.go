@@ -1,0 +1,524 @@
+package schedule
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/calends/calends/jobs/history"
+	"github.com/calends/calends/jobs/runlog"
+	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pricing"
+)
+
+// Scheduler does what is due.
+type Scheduler struct {
+	// Imports bring in what months are made of. They come before everything else, in
+	// this order.
+	Imports []Job
+	// Jobs come after them: month by month, within a month in this order.
+	Jobs []Job
+
+	Bucket  bucket.Bucket
+	History *history.Store
+	Retry   history.Retry
+	// First is the first month to mind, where the bucket's schedule has not run before.
+	First func(ctx context.Context, now time.Time) (pricing.Month, error)
+	Clock Clock
+	// Poll is how long the schedule sleeps at most, since a person, or another program,
+	// may have acted meanwhile. 0: a minute.
+	Poll time.Duration
+	// By names this machine and process in records, Version the program.
+	By, Version string
+	// LeaseTTL is how long a machine may be silent before another takes over. 0:
+	// [bucket.DefaultTTL].
+	LeaseTTL time.Duration
+	Log      *slog.Logger
+	// Tell is called with each attempt that ended and was not told of, and says who
+	// was told. nil: nobody is.
+	Tell func(ctx context.Context, e history.Ended) ([]history.Told, error)
+}
+
+// Round is what a round did.
+type Round struct {
+	Now time.Time `json:"now"`
+	// Busy: another machine has the round.
+	Busy string `json:"busy,omitempty"`
+	// Runs are the attempts, in order.
+	Runs []history.Ended `json:"runs"`
+	// Waiting and Parked are slices that wait or are parked after the round, Retried
+	// those that failed and will be tried again.
+	Waiting []history.Ended `json:"waiting,omitempty"`
+	Parked  []history.Ended `json:"parked,omitempty"`
+	Retried []history.Ended `json:"retried,omitempty"`
+}
+
+// Failed reports whether an attempt of the round failed.
+func (r Round) Failed() bool {
+	return slices.ContainsFunc(r.Runs, func(e history.Ended) bool { return e.Result == history.Failed })
+}
+
+// lease is held by the machine that does a round.
+const lease = "schedule"
+
+// hold takes the lease for a piece of work and gives it back.
+func (s *Scheduler) hold(ctx context.Context, run string, work func(ctx context.Context) error) (err error) {
+	lock, err := s.Bucket.Lock(ctx, bucket.Claim{Name: lease, Run: run, TTL: s.LeaseTTL})
+	if err != nil {
+		return fmt.Errorf("%s: %w", run, err)
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	err = work(lock.Context())
+	if lost := context.Cause(lock.Context()); err != nil && errors.Is(lost, bucket.ErrLost) {
+		return fmt.Errorf("%s: %w", run, lost)
+	}
+	return err
+}
+
+// jobs are all of them, imports first.
+func (s *Scheduler) jobs() []Job { return slices.Concat(s.Imports, s.Jobs) }
+
+// job finds one by its name.
+func (s *Scheduler) job(name string) (Job, bool) {
+	for _, j := range s.jobs() {
+		if j.Name() == name {
+			return j, true
+		}
+	}
+	return nil, false
+}
+
+// asked is a slice that the calendar asks for, with its place in the order.
+type asked struct {
+	Ask
+	job      Job
+	rank     int // of the job
+	isImport bool
+}
+
+// before orders what is due: imports first, by job and month; then by month.
+func before(a, b asked) int {
+	switch {
+	case a.isImport && b.isImport:
+		return cmp.Or(cmp.Compare(a.rank, b.rank), history.Compare(a.Slice, b.Slice))
+	case a.isImport != b.isImport:
+		if a.isImport {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.Slice.Month, b.Slice.Month), cmp.Compare(a.rank, b.rank), history.Compare(a.Slice, b.Slice))
+}
+
+// asks gathers what all jobs are asked for. A job that cannot tell does not keep
+// the others from being asked; its error is returned beside theirs.
+func (s *Scheduler) asks(ctx context.Context, at Moment) ([]asked, error) {
+	var all []asked
+	var failed []error
+	for rank, j := range s.jobs() {
+		list, err := j.Asks(ctx, at)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("find what %s is asked for: %w", j.Name(), err))
+			continue
+		}
+		for _, a := range list {
+			all = append(all, asked{a, j, rank, rank < len(s.Imports)})
+		}
+	}
+	slices.SortStableFunc(all, before)
+	return all, errors.Join(failed...)
+}
+
+// moment is now, with the month that the schedule began with.
+func (s *Scheduler) moment(ctx context.Context, keep bool) (Moment, error) {
+	now := s.Clock.Now().UTC()
+	first, found, err := s.History.Began(ctx)
+	if err != nil || found {
+		return Moment{now, first}, err
+	}
+	if first, err = s.First(ctx, now); err != nil || !keep {
+		return Moment{now, first}, err
+	}
+	first, err = s.History.Beginning(ctx, first, now)
+	return Moment{now, first}, err
+}
+
+// view reads where the slices stand that may be asked for.
+func (s *Scheduler) view(ctx context.Context, at Moment) (history.View, error) {
+	return s.History.View(ctx, at.First, max(at.Month(), at.First)+1)
+}
+
+// due reports whether a slice has a tick that is not done with.
+func due(a Ask, t history.Track) bool { return t.Standing().Done.Before(a.Tick) }
+
+// mayTry reports whether a slice that is due may be tried now.
+func mayTry(t history.Track, now time.Time) bool {
+	stands := t.Standing()
+	return !stands.Parked && !now.Before(stands.NotBefore)
+}
+
+// Due plans all that is due now, in order, and changes nothing. What is parked, or
+// waits to be tried again, is among it and says so.
+func (s *Scheduler) Due(ctx context.Context) ([]Plan, error) {
+	at, err := s.moment(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.view(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.asks(ctx, at)
+	plans := []Plan{}
+	for _, a := range all {
+		track := view.Of(a.Slice)
+		if !due(a.Ask, track) {
+			continue
+		}
+		switch stands := track.Standing(); {
+		case stands.Parked:
+			plans = append(plans, WaitFor(a.Slice, "parked", "it is parked: %s", why(track)))
+		case !mayTry(track, at.Now):
+			plans = append(plans, WaitFor(a.Slice, "retry", "it failed and is tried again at %s: %s", stands.NotBefore.Format(time.RFC3339), why(track)))
+		default:
+			p, err := s.plan(ctx, a, s.request(at, a, all, view))
+			if err != nil {
+				p = WaitFor(a.Slice, "failed", "it cannot be planned: %v", err)
+			}
+			plans = append(plans, p)
+		}
+	}
+	return plans, err
+}
+
+// request is an attempt that the calendar asks for.
+func (s *Scheduler) request(at Moment, a asked, all []asked, view history.View) Request {
+	return Request{Ask: a.Ask, Moment: at, Open: open(a, all, view), Log: s.Log}
+}
+
+// open are the imports that the month of a slice needs and that are not done: they
+// failed, are parked, or wait.
+func open(a asked, all []asked, view history.View) []Open {
+	if a.isImport {
+		return nil
+	}
+	var list []Open
+	for _, other := range all {
+		track := view.Of(other.Slice)
+		if !other.isImport || other.Needed > a.Slice.Month || track.Last == nil || !due(other.Ask, track) {
+			continue
+		}
+		if stands := track.Standing(); stands.Failures > 0 || stands.Interruptions > 0 || stands.Parked || stands.Waiting != "" {
+			list = append(list, Open{other.Slice, why(track)})
+		}
+	}
+	return list
+}
+
+// why says how the newest attempt ended.
+func why(t history.Track) string {
+	switch last := t.Last; {
+	case last == nil:
+		return "it did not run yet"
+	case last.Error != "":
+		return firstLine(last.Error)
+	case last.Reason != "":
+		return firstLine(last.Reason)
+	default:
+		return "it was " + string(last.Result)
+	}
+}
+
+func firstLine(text string) string {
+	first, _, cut := strings.Cut(text, "\n")
+	if cut {
+		first += " ..."
+	}
+	return first
+}
+
+// Round does what is due now. Its error is that of the bucket, or of the lease:
+// what goes wrong with a slice stands in the slice's record.
+func (s *Scheduler) Round(ctx context.Context) (Round, error) {
+	at, err := s.moment(ctx, true)
+	if err != nil {
+		return Round{}, err
+	}
+	round := Round{Now: at.Now, Runs: []history.Ended{}}
+	if idle, err := s.idle(ctx, at); err != nil || idle {
+		return round, err
+	}
+	err = s.hold(ctx, "round of "+at.Now.Format(time.RFC3339), func(ctx context.Context) error {
+		return s.round(ctx, at, &round)
+	})
+	var locked *bucket.LockedError
+	if errors.As(err, &locked) && locked.Name == lease {
+		round.Busy = locked.Holder.String()
+		return round, nil
+	}
+	return round, err
+}
+
+// idle reports whether there is nothing at all to do, without the lease: most
+// rounds are such.
+func (s *Scheduler) idle(ctx context.Context, at Moment) (bool, error) {
+	view, err := s.view(ctx, at)
+	if err != nil {
+		return false, err
+	}
+	for _, track := range view {
+		if len(track.Open) > 0 || s.Tell != nil && len(s.untold(track, at.Now)) > 0 {
+			return false, nil
+		}
+	}
+	all, err := s.asks(ctx, at)
+	if err != nil {
+		return false, nil //nolint:nilerr // the round says it
+	}
+	for _, a := range all {
+		track := view.Of(a.Slice)
+		if !due(a.Ask, track) || !mayTry(track, at.Now) {
+			continue
+		}
+		p, err := s.plan(ctx, a, s.request(at, a, all, view))
+		if err != nil || p.Verdict == Ready || p.Verdict == Waits && !alreadyWaits(track, p.Code, p.Why) {
+			return false, nil //nolint:nilerr // the round records it
+		}
+	}
+	return true, nil
+}
+
+// alreadyWaits reports whether the record already says so.
+func alreadyWaits(t history.Track, code, reason string) bool {
+	return t.Last != nil && t.Last.Result == history.Waiting && t.Last.Code == code && t.Last.Reason == reason
+}
+
+// round does what is due, holding the lease.
+func (s *Scheduler) round(ctx context.Context, at Moment, round *Round) error {
+	view, err := s.view(ctx, at)
+	if err != nil {
+		return err
+	}
+	for _, slice := range view.Slices() {
+		for _, n := range view[slice].Open {
+			e, err := s.interrupted(ctx, at, view[slice], n)
+			if err != nil {
+				return err
+			}
+			s.note(view, e)
+			round.Runs = append(round.Runs, e)
+		}
+	}
+	tried := make(map[history.Slice]bool)
+	for {
+		// Asked anew after each, since one may bring the next: a close an export.
+		all, asksErr := s.asks(ctx, at)
+		next := slices.IndexFunc(all, func(a asked) bool {
+			track := view.Of(a.Slice)
+			return !tried[a.Slice] && due(a.Ask, track) && mayTry(track, at.Now)
+		})
+		if next < 0 {
+			s.standing(all, view, at, round)
+			return errors.Join(asksErr, s.tellAll(ctx, view, at.Now))
+		}
+		a := all[next]
+		tried[a.Slice] = true
+		e, ran, err := s.attempt(ctx, a.job, s.request(at, a, all, view), view.Of(a.Slice))
+		if ran {
+			s.note(view, e)
+			round.Runs = append(round.Runs, e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// note puts an attempt that ended into the view.
+func (s *Scheduler) note(view history.View, e history.Ended) {
+	t := view.Of(e.Slice)
+	t.Attempts, t.Last = max(t.Attempts, e.Attempt), &e
+	t.Open = slices.DeleteFunc(slices.Clone(t.Open), func(n int) bool { return n == e.Attempt })
+	t.Untold = append(slices.Clone(t.Untold), e.Attempt)
+	view[e.Slice] = t
+}
+
+// standing lists what waits, is parked, or will be tried again.
+func (s *Scheduler) standing(all []asked, view history.View, at Moment, round *Round) {
+	for _, a := range all {
+		track := view.Of(a.Slice)
+		if track.Last == nil || !due(a.Ask, track) {
+			continue
+		}
+		switch stands := track.Standing(); {
+		case stands.Parked:
+			round.Parked = append(round.Parked, *track.Last)
+		case stands.Waiting != "":
+			round.Waiting = append(round.Waiting, *track.Last)
+		case at.Now.Before(stands.NotBefore):
+			round.Retried = append(round.Retried, *track.Last)
+		}
+	}
+}
+
+// interrupted ends the record of an attempt whose process is gone.
+func (s *Scheduler) interrupted(ctx context.Context, at Moment, t history.Track, attempt int) (history.Ended, error) {
+	begun, err := s.History.Start(ctx, t.Slice, attempt)
+	if err != nil {
+		return history.Ended{}, err
+	}
+	e := history.Ended{Begun: begun, Ended: at.Now, Result: history.Interrupted,
+		Error: "the process ended without a word: it was killed, or its machine went down (" + begun.By + ")"}
+	e.Standing = s.Retry.After(t.Standing(), e)
+	s.Log.Warn("an attempt was interrupted", "slice", t.Slice.String(), "attempt", attempt, "by", begun.By)
+	err = s.History.Finish(ctx, e, nil)
+	if errors.Is(err, bucket.ErrConflict) {
+		// It was only slow, and has told by now how it ended.
+		return s.History.End(ctx, t.Slice, attempt)
+	}
+	return e, err
+}
+
+// plan asks the job for its plan; a panic is an error.
+func (s *Scheduler) plan(ctx context.Context, a asked, r Request) (p Plan, err error) {
+	defer recovered(&err)
+	return a.job.Plan(ctx, r)
+}
+
+// recovered makes an error of a panic.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("the job panicked: %v\n%s", p, debug.Stack())
+	}
+}
+
+// attempt plans a slice and executes the plan. ran is whether there is a record of
+// it: none is written where there is nothing to do, or where the slice waits for
+// what it waited for already. The error is that of the record, or of a round that
+// must end: the job's own stands in the record.
+func (s *Scheduler) attempt(ctx context.Context, j Job, r Request, track history.Track) (e history.Ended, ran bool, err error) {
+	e.Begun = history.Begun{Slice: r.Slice, Attempt: track.Attempts + 1, Tick: r.Tick, Started: s.Clock.Now().UTC(),
+		By: s.By, Version: s.Version, ByHand: r.ByHand, Accept: r.Accept}
+	log, copied := runlog.New(s.Log.Handler(), runlog.DefaultLimit)
+	r.Log = log.With("slice", r.Slice.String(), "attempt", e.Attempt, "month", r.Slice.Month.String())
+	p, planErr := s.plan(ctx, asked{Ask: r.Ask, job: j}, r)
+	e.Steps = p.Steps
+	switch {
+	case planErr != nil:
+		err = planErr
+	case p.Verdict == Nothing && !r.ByHand:
+		return e, false, nil
+	case p.Verdict == Nothing:
+		e.Summary = "nothing to do: " + p.Why
+	case p.Verdict == Waits:
+		if alreadyWaits(track, p.Code, p.Why) && !r.ByHand {
+			return e, false, nil
+		}
+		err = &WaitError{p.Code, errors.New(p.Why)}
+	default:
+		if err := s.History.Begin(ctx, e.Begun); err != nil {
+			return e, false, err
+		}
+		r.Log.Info("begins", "tick", r.Tick, "steps", p.Steps)
+		e.Outcome, err = execute(ctx, j, r, p)
+	}
+	e.Ended = s.Clock.Now().UTC()
+	settle(&e, err, ctx.Err() != nil)
+	e.Standing = s.Retry.After(track.Standing(), e)
+	s.logEnd(r.Log, e)
+	// However it ended, the record is written: also when a signal ended it.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := s.History.Finish(last, e, copied()); err != nil {
+		return e, false, err
+	}
+	return e, true, ctx.Err()
+}
+
+// recordTimeout is how long the record of an end may take when the run is over.
+const recordTimeout = 20 * time.Second
+
+// execute runs the job; a panic is an error.
+func execute(ctx context.Context, j Job, r Request, p Plan) (out history.Outcome, err error) {
+	defer recovered(&err)
+	return j.Execute(ctx, r, p)
+}
+
+// settle says how an attempt ended from the error that it ended with.
+func settle(e *history.Ended, err error, stopped bool) {
+	var wait *WaitError
+	switch {
+	case err == nil:
+		e.Result = history.Done
+	case errors.As(err, &wait):
+		e.Result, e.Code, e.Reason = history.Waiting, wait.Code, wait.Error()
+	case stopped:
+		e.Result, e.Error = history.Stopped, "stopped on request: nothing half-written counts, and it goes on at the next round"
+	case errors.Is(err, bucket.ErrLocked):
+		e.Result, e.Error = history.Stopped, err.Error()
+	default:
+		e.Result, e.Error = history.Failed, err.Error()
+	}
+}
+
+func (s *Scheduler) logEnd(log *slog.Logger, e history.Ended) {
+	took := e.Ended.Sub(e.Started).Round(time.Millisecond)
+	switch e.Result {
+	case history.Failed, history.Interrupted:
+		log.Error("failed", "took", took, "error", e.Error, "failures", e.Standing.Failures, "parked", e.Standing.Parked, "again", e.Standing.NotBefore)
+	case history.Waiting:
+		log.Warn("waits", "for", e.Code, "reason", e.Reason)
+	case history.Done, history.Stopped:
+		log.Info(string(e.Result), "took", took, "summary", e.Summary, "counts", e.Counts, "exceptions", e.Exceptions, "error", e.Error)
+	}
+}
+
+// tellWithin is how old an end may be of which somebody is told. What is older was
+// tried often enough, or comes from before anybody wanted to be told.
+const tellWithin = 24 * time.Hour
+
+// untold are the attempts of a slice to tell of: at most the newest few, since
+// those before them are old.
+func (s *Scheduler) untold(t history.Track, now time.Time) []int {
+	if t.Last == nil || now.Sub(t.Last.Ended) > tellWithin {
+		return nil
+	}
+	return t.Untold[max(0, len(t.Untold)-20):]
+}
+
+// tellAll tells of what ended and was not told of yet.
+func (s *Scheduler) tellAll(ctx context.Context, view history.View, now time.Time) error {
+	if s.Tell == nil {
+		return nil
+	}
+	for _, slice := range view.Slices() {
+		for _, n := range s.untold(view[slice], now) {
+			e, err := s.History.End(ctx, slice, n)
+			if err != nil {
+				return err
+			}
+			if now.Sub(e.Ended) > tellWithin {
+				continue
+			}
+			to, err := s.Tell(ctx, e)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				// Nothing depends on it; it is tried again at the next round.
+				s.Log.Warn("nobody could be told", "slice", slice.String(), "attempt", n, "error", err)
+				continue
+			}
+			if err := s.History.Tell(ctx, slice, n, history.Telling{At: s.Clock.Now().UTC(), To: to}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
