@@ -53,13 +53,17 @@ type lockContent struct {
 // All calls must have worlds of the same price sheets. The End is good until the
 // next call.
 func (ls *Lives) Live(world World, sink Sink, customerID string, from []Standing, changes []*change.Change, until pricing.Month) (End, error) {
+	return ls.LiveTo(world, sink, customerID, from, changes, until.Last())
+}
+
+// LiveTo is Live up to a day inside of a month.
+func (ls *Lives) LiveTo(world World, sink Sink, customerID string, from []Standing, changes []*change.Change, last pricing.Date) (End, error) {
 	l := &ls.life
 	*l = life{
 		lives: ls, world: world, sink: sink, customerID: customerID, order: l.order[:0],
-		overrides: collectOverrides(changes), first: until.First(),
+		overrides: collectOverrides(changes), first: last.Month().First(),
 	}
 	ls.resume(from)
-	last := until.Last()
 	for _, c := range changes {
 		if c.At.Date() > last {
 			break
