@@ -32,6 +32,9 @@ func (v *verification) strays(ctx context.Context) error {
 		if _, ok := v.named[key]; ok || silent[folderOf(key)] {
 			continue
 		}
+		if ledger.KindOfKey(key) == ledger.JobKey {
+			continue
+		}
 		if strings.HasPrefix(key, quarantineFolder) {
 			v.wrong(Quarantined, key, "object", "", "what a repair has set aside")
 			continue
