@@ -24,7 +24,8 @@ func (b *Batch) clear() {
 }
 
 // fill adds records until there are enough, or to the end: then the error is [io.EOF].
-func (b *Batch) fill(r *ChangeReader, most int) error {
+func (b *Batch) fill(r *ChangeReader, most int) (err error) {
+	defer panicked(&err)
 	r.unknown = nil
 	defer func() { b.unknown = r.unknown }()
 	for len(b.Changes)+len(b.Refused) < most {
@@ -41,6 +42,14 @@ func (b *Batch) fill(r *ChangeReader, most int) error {
 		}
 	}
 	return nil
+}
+
+// panicked makes an error of a panic over what a file holds: in a goroutine of its
+// own it would end the program, and with it the files that wait.
+func panicked(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("the reader of the file panicked, which is a mistake in calends: %v", p)
+	}
 }
 
 // batchSize is how many records are handed on at a time where nothing else says so.
@@ -233,8 +242,9 @@ const pieceSize = 256 << 10
 // next returns the next piece, in the memory given as far as it suffices, and how
 // many lines stand before it. After the last the error is that of the file,
 // [io.EOF] where all is well.
-func (c *cutter) next(piece []byte) ([]byte, int64, error) {
-	before := c.lines
+func (c *cutter) next(piece []byte) (_ []byte, before int64, err error) {
+	defer panicked(&err)
+	before = c.lines
 	piece = append(piece[:0], c.rest...)
 	c.rest = c.rest[:0]
 	for size := pieceSize; ; size += pieceSize {

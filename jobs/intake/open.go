@@ -24,6 +24,8 @@ const (
 	// MaxSpool is the largest file that is unpacked to disk: Parquet inside an
 	// archive, and standard input.
 	MaxSpool = 16 << 30
+	// MaxArchive is how much the files of one archive may unpack into together.
+	MaxArchive = 4 * MaxSpool
 	// MaxMembers is the largest number of files in one archive.
 	MaxMembers = 10_000
 	// maxWindow is the memory that one zstd stream may ask for.
@@ -36,18 +38,21 @@ type Input struct {
 	// Members in archive order. Folders and the resource forks that a Mac
 	// packs (__MACOSX) are left out.
 	Members []*Member
-	file    *os.File
-	spooled bool
+	content io.ReaderAt
+	release func() error
 }
 
 // Open looks into a file on disk. What it holds is told by its first bytes,
 // never by its name.
-func Open(name string) (*Input, error) {
-	file, err := os.Open(name)
+func Open(name string) (*Input, error) { return OpenAs(name, name) }
+
+// OpenAs is [Open] for a file on disk that goes by another name than its path.
+func OpenAs(name, path string) (*Input, error) {
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return newInput(name, file, false)
+	return openFile(name, file, file.Close)
 }
 
 // OpenReader looks into what a stream, such as standard input, brings. It is
@@ -57,52 +62,62 @@ func OpenReader(name string, src io.Reader) (*Input, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	return newInput(name, file, true)
+	return openFile(name, file, func() error { return errors.Join(file.Close(), os.Remove(file.Name())) })
 }
 
-func newInput(name string, file *os.File, spooled bool) (*Input, error) {
-	in := &Input{Name: name, file: file, spooled: spooled}
+// OpenContent looks into what lies elsewhere and can be read at any place. It is
+// the caller's, and stays open.
+func OpenContent(name string, content io.ReaderAt, size int64) (*Input, error) {
+	return newInput(name, content, size, func() error { return nil })
+}
+
+func openFile(name string, file *os.File, release func() error) (*Input, error) {
 	info, err := file.Stat()
 	if err == nil && info.IsDir() {
 		err = errors.New("is a folder")
 	}
-	if err == nil {
-		err = in.list(info.Size())
-	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", name, err), in.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", name, err), release())
+	}
+	return newInput(name, file, info.Size(), release)
+}
+
+func newInput(name string, content io.ReaderAt, size int64, release func() error) (*Input, error) {
+	in := &Input{Name: name, content: content, release: release}
+	if err := in.list(size); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", name, err), release())
 	}
 	return in, nil
 }
 
 // Close closes the file. Streams of its members must be closed before.
-func (in *Input) Close() error {
-	err := in.file.Close()
-	if in.spooled {
-		err = errors.Join(err, os.Remove(in.file.Name()))
-	}
-	return err
-}
+func (in *Input) Close() error { return in.release() }
 
 func (in *Input) list(size int64) error {
 	head := make([]byte, 4)
-	n, err := in.file.ReadAt(head, 0)
+	n, err := in.content.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if !isZip(head[:n]) {
-		in.Members = []*Member{{Name: in.Name, file: in.file, size: size}}
+		in.Members = []*Member{{Name: in.Name, file: in.content, size: size}}
 		return nil
 	}
-	archive, err := zip.NewReader(in.file, size)
+	archive, err := zip.NewReader(in.content, size)
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		in.Members = []*Member{{Name: in.Name, refused: "is a damaged zip archive: " + err.Error()}}
 		return nil
 	}
 	archive.RegisterDecompressor(zip.Deflate, func(r io.Reader) io.ReadCloser { return flate.NewReader(r) })
 	archive.RegisterDecompressor(zstd.ZipMethodWinZip, zstd.ZipDecompressor(zstd.WithDecoderMaxWindow(maxWindow)))
+	var unpacked uint64
 	for _, f := range archive.File {
+		// Where a file is longer than its archive says, reading it ends with an error.
+		unpacked = min(unpacked+min(f.UncompressedSize64, MaxArchive), MaxArchive+1)
 		switch {
+		case unpacked > MaxArchive:
+			in.Members = []*Member{{Name: in.Name, refused: "holds more than 64 GiB once unpacked: pack its files into several archives"}}
+			return nil
 		case f.Name == "[Content_Types].xml":
 			in.Members = []*Member{{Name: in.Name, refused: "is an Excel workbook: save the sheet as CSV UTF-8 (comma delimited)"}}
 			return nil
