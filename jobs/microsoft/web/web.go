@@ -99,7 +99,7 @@ func New(o Options) *Client {
 		o.Now = time.Now
 	}
 	if o.Wait == nil {
-		o.Wait = wait
+		o.Wait = Sleep
 	}
 	if o.NewID == nil {
 		o.NewID = uuid.NewString
@@ -143,7 +143,8 @@ func (c *Client) Wait(ctx context.Context, d time.Duration) error { return c.o.W
 // Now is the client's clock.
 func (c *Client) Now() time.Time { return c.o.Now() }
 
-func wait(ctx context.Context, d time.Duration) error {
+// Sleep waits on the machine's clock.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
