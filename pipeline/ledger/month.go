@@ -37,6 +37,8 @@ type Manifest struct {
 	Fingerprint string `json:"fingerprint"`
 	// Accepted is the reason for which a month was closed with something open.
 	Accepted string `json:"accepted,omitempty"`
+	// Approval is the one by which a month was closed, where there was one.
+	Approval *ApprovalRef `json:"approval,omitempty"`
 
 	Subscriptions Subscriptions    `json:"subscriptions"`
 	Invoices      []InvoiceSummary `json:"invoices"`

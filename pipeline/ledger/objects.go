@@ -48,7 +48,14 @@ const (
 	DataKey
 	ManifestKey
 	RevisionKey // any other file in the folder of a revision
+	ApprovalKey
+	JobKey // what jobs keep beside the ledger, for themselves and for people
 )
+
+// jobPrefixes are the folders of jobs: what was dropped, what ran, what is held
+// back, and what came from Microsoft to be compared. Nothing is computed from
+// them, so no record here names what lies there.
+var jobPrefixes = [...]string{"inbox/", "runs/", "holds/", "microsoft/"}
 
 var (
 	inputKeys    = regexp.MustCompile(`^ledger/inputs/[0-9]{8,}\.json$`)
@@ -63,13 +70,20 @@ func KindOfKey(key string) KeyKind {
 		return InputKey
 	case dataKeys.MatchString(key):
 		return DataKey
-	case !revisionKeys.MatchString(key):
-		return ForeignKey
+	case approvalKeys.MatchString(key):
+		return ApprovalKey
+	case revisionKeys.MatchString(key):
+		if _, _, ok := parseManifestKey(key); ok {
+			return ManifestKey
+		}
+		return RevisionKey
 	}
-	if _, _, ok := parseManifestKey(key); ok {
-		return ManifestKey
+	for _, prefix := range jobPrefixes {
+		if strings.HasPrefix(key, prefix) {
+			return JobKey
+		}
 	}
-	return RevisionKey
+	return ForeignKey
 }
 
 // RevisionFolder is the folder that a [ManifestKey] or [RevisionKey] lies in,

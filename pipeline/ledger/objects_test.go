@@ -27,7 +27,19 @@ func TestKindOfKey(t *testing.T) {
 		"invoices/month=2026-10/revision=0003/exceptions.csv":   RevisionKey,
 		"invoices/month=2026-10/revision=0003/a/manifest.json":  RevisionKey,
 		"invoices/month=2026-10/revision=0003/partner=p/x.xlsx": RevisionKey,
-		"notes.txt": ForeignKey,
+		"approvals/month=2026-10/0001.json":                     ApprovalKey,
+		"approvals/month=2026-10/10000.json":                    ApprovalKey,
+		"approvals/month=2026-10/1.json":                        ForeignKey,
+		"approvals/month=2026-13/0001.json":                     ForeignKey,
+		"approvals/month=2026-10/0001/notes.txt":                ForeignKey,
+		"notes.txt":                                             ForeignKey,
+		"inbox/changes.csv":                                     JobKey,
+		"inbox/done/2026-10-05/ledger/inputs/00000001.json":     JobKey,
+		"runs/month=2026-10/job=bill/x.json":                    JobKey,
+		"holds/month=2026-10/0001.json":                         JobKey,
+		"microsoft/reconciliation/2026-10/x.csv":                JobKey,
+		"inbox":                                                 ForeignKey,
+		"inboxes/x.csv":                                         ForeignKey,
 	} {
 		if got := KindOfKey(key); got != want {
 			t.Errorf("%s: kind %d, want %d", key, got, want)
