@@ -24,7 +24,7 @@ const key = "an old key of 24 letters"
 var (
 	midnight = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	closed   = Message{Type: Finished, ID: "run_2026-10_close_2", Time: midnight, Attempt: 2,
-		Slice: Slice{Job: "close", Month: "2026-10"}, Counts: map[string]int64{"invoices": 4, "exceptions": 1}}
+		Slice: Slice{Job: "close", Month: "2026-10"}, Counts: map[string]int64{"invoices": 4}, Exceptions: 1}
 )
 
 // clock is time that passes when somebody waits.
@@ -92,7 +92,7 @@ func TestAMessageArrives(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"type":"run.finished","id":"run_2026-10_close_2","timestamp":"2026-11-01T00:00:00Z",` +
-		`"slice":{"job":"close","month":"2026-10"},"attempt":2,"counts":{"exceptions":1,"invoices":4}}`
+		`"slice":{"job":"close","month":"2026-10"},"attempt":2,"counts":{"invoices":4},"exceptions":1}`
 	if len(to.bodies) != 1 || to.bodies[0] != want || to.ids[0] != closed.ID || to.stamps[0] != "1793491200" {
 		t.Errorf("got %s %s %s (%d not trusted), want %s", to.ids, to.stamps, to.bodies, to.forged, want)
 	}

@@ -1,12 +1,12 @@
 // Package webhook tells other systems what became of a run: a small JSON message, by
 // POST, signed as the Standard Webhooks specification says.
 //
-//	webhook-id: run_2026-10_close_2
+//	webhook-id: run_5f0c2c4a9d0e4f7b
 //	webhook-timestamp: 1793491200
 //	webhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
 //
-//	{"type":"run.finished","id":"run_2026-10_close_2","timestamp":"2026-11-01T00:00:00Z",
-//	 "slice":{"job":"close","month":"2026-10"},"attempt":2,"counts":{"invoices":4}}
+//	{"type":"run.finished","id":"run_5f0c2c4a9d0e4f7b","timestamp":"2026-11-01T00:00:00Z",
+//	 "slice":{"job":"close","month":"2026-10"},"attempt":2,"counts":{"invoices":4},"exceptions":0}
 //
 // A message is delivered at least once: an answer can be lost after the receiver has
 // acted. Its id stays the same however often it is sent, so a receiver that has seen
@@ -52,6 +52,10 @@ type Message struct {
 	// Attempt counts the runs of the slice, from 1.
 	Attempt int              `json:"attempt,omitempty"`
 	Counts  map[string]int64 `json:"counts,omitempty"`
+	// Exceptions need somebody to look, also where the run has finished.
+	Exceptions int64  `json:"exceptions"`
+	Summary    string `json:"summary,omitempty"` // a line for people
+	Code       string `json:"code,omitempty"`    // what it waits for, such as approval
 	// Reason is why the run failed, waits or is parked; at most 4 KiB are sent.
 	Reason string `json:"reason,omitempty"`
 }
