@@ -35,6 +35,8 @@ type BillResult struct {
 	// Late are exceptions of closed months that late arrivals brought; they
 	// stand in late-exceptions.csv.
 	Late []ExceptionEntry `json:"lateExceptions,omitempty"`
+	// Held says why a close did not close the month.
+	Held []Hold `json:"held,omitempty"`
 }
 
 // ExceptionEntry is an exception as jobs report it.
@@ -102,7 +104,7 @@ func (e Env) bill(ctx context.Context, month pricing.Month, dryRun bool) (result
 		result.Differences, err = e.differences(ctx, known, c)
 		return result, err
 	}
-	manifest, err := e.publish(ctx, at, c, ledger.Draft, "")
+	manifest, err := e.publish(ctx, at, c, ledger.Draft, consent{})
 	if err != nil {
 		return BillResult{}, fmt.Errorf("bill %s: %w", month, err)
 	}

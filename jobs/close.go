@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,11 @@ import (
 )
 
 // Close bills the month, numbers its invoices and freezes it. The month must be
-// the next of the books, be over, and have nothing parked or missing; accept is
-// the reason why it closes all the same. Closing a closed month again does nothing.
+// the next of the books, be over, have nothing parked or missing, keep the bounds of
+// [Closing] and be approved where that is wanted; accept is the reason why it closes
+// all the same, but for the approval. Closing a closed month again does nothing.
+//
+// What keeps the month is a [HeldError], and stands in the result, too.
 func (e Env) Close(ctx context.Context, month pricing.Month, accept string) (result BillResult, err error) {
 	if err := e.notEmpty(ctx, "close "+month.String()); err != nil {
 		return BillResult{}, err
@@ -33,24 +37,55 @@ func (e Env) Close(ctx context.Context, month pricing.Month, accept string) (res
 		if books := ledger.Books(at.closes); books.Begun && month != books.Closed+1 {
 			return fmt.Errorf("close %s: %w: months close in order, the next is %s", month, ErrUsage, books.Closed+1)
 		}
-		c, err := e.compute(ctx, at, month, true)
-		if err != nil {
+		if result, err = e.closeNext(ctx, at, month, accept); err != nil {
+			var held *HeldError
+			if errors.As(err, &held) {
+				result.Held = held.Holds
+				return err
+			}
 			return fmt.Errorf("close %s: %w", month, err)
 		}
-		defer func() { err = errors.Join(err, c.close()) }()
-		known, _ := at.month(month)
-		result = c.result(known)
-		if holds := e.holds(c); len(holds) > 0 && accept == "" {
-			return &HeldError{Month: month, Reasons: holds, Missing: hasMissing(c)}
-		}
-		manifest, err := e.publish(ctx, at, c, ledger.Closed, accept)
-		if err != nil {
-			return fmt.Errorf("close %s: %w", month, err)
-		}
-		result.Revision, result.State, result.Written = manifest.Revision, string(manifest.State), true
 		return nil
 	})
 	return result, err
+}
+
+// closeNext closes the next month of the books, unless something holds it.
+func (e Env) closeNext(ctx context.Context, at snapshot, month pricing.Month, accept string) (result BillResult, err error) {
+	c, err := e.compute(ctx, at, month, true)
+	if err != nil {
+		return BillResult{}, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	known, _ := at.month(month)
+	result = c.result(known)
+	approved, err := e.approval(ctx, known, c)
+	if err != nil {
+		return result, err
+	}
+	holds, err := e.holds(c.closable(at))
+	if err != nil {
+		return result, err
+	}
+	holds = lift(holds, accept, approved.reason)
+	if e.Closing.Approval && approved.by == nil {
+		holds = append(holds, Hold{Code: HeldForApproval, Reason: approved.waits})
+	}
+	if len(holds) > 0 {
+		return result, newHeldError(month, holds)
+	}
+	manifest, err := e.publish(ctx, at, c, ledger.Closed, consent{cmp.Or(accept, approved.reason), approved.by})
+	if err != nil {
+		return result, err
+	}
+	result.Revision, result.State, result.Written = manifest.Revision, string(manifest.State), true
+	return result, nil
+}
+
+// consent is by whose word a month closes with what.
+type consent struct {
+	accepted string // the reason for what is open
+	approval *ledger.ApprovalRef
 }
 
 func closedResult(known ledger.Month) BillResult {
@@ -59,20 +94,103 @@ func closedResult(known ledger.Month) BillResult {
 		Subscriptions: m.Subscriptions, Errors: m.Exceptions.Errors, Warnings: m.Exceptions.Warnings, Exceptions: []ExceptionEntry{}}
 }
 
+// HoldCode says what sort of thing keeps a month from closing. The codes are a
+// written contract: new ones may be added, none is renamed.
+type HoldCode string
+
+// The codes of holds.
+const (
+	HeldNotOver      HoldCode = "not-over"
+	HeldByParked     HoldCode = "parked"
+	HeldByMissing    HoldCode = "missing-input"
+	HeldByTotal      HoldCode = "total"
+	HeldByNewPartner HoldCode = "new-partner"
+	HeldByNegative   HoldCode = "negative"
+	HeldByCurrency   HoldCode = "currency"
+	HeldByExceptions HoldCode = "exceptions"
+	HeldForApproval  HoldCode = "approval"
+)
+
+// Hold is one thing that keeps a month from closing.
+type Hold struct {
+	Code      HoldCode `json:"code"`
+	PartnerID string   `json:"partnerId,omitempty"`
+	Reason    string   `json:"reason"`
+}
+
+// lift takes away what is accepted: by the reason that the close was given everything
+// but the approval, by that of an approval everything that the approver has seen. That
+// the month would be over by now, an approval does not say.
+func lift(holds []Hold, accept, approved string) []Hold {
+	return slices.DeleteFunc(holds, func(h Hold) bool { return accept != "" || approved != "" && h.Code != HeldNotOver })
+}
+
 // HeldError says why a month was not closed.
 type HeldError struct {
-	Month   pricing.Month
-	Reasons []string
+	Month pricing.Month
+	Holds []Hold
 	// Missing is set when an input would lift the hold.
 	Missing bool
 }
 
+func newHeldError(month pricing.Month, holds []Hold) *HeldError {
+	h := &HeldError{Month: month, Holds: holds}
+	h.Missing = h.Has(HeldByMissing) || h.Has(HeldByParked)
+	return h
+}
+
 func (h *HeldError) Error() string {
 	text := fmt.Sprintf("close %s: %s:", h.Month, ErrHeld)
-	for _, r := range h.Reasons {
-		text += "\n  " + r
+	for _, line := range h.lines() {
+		text += "\n  " + line
 	}
-	return text + "\nmend it, or close all the same with --accept REASON"
+	if h.other() {
+		text += "\nmend it, or close all the same with --accept REASON"
+	}
+	if h.Waits() {
+		text += fmt.Sprintf("\napprove it with: calends approve %s --by NAME", h.Month)
+	}
+	return text
+}
+
+// heldShown is how many holds of one code are told in full.
+const heldShown = 10
+
+// lines are the reasons, of each code no more than a person reads.
+func (h *HeldError) lines() (lines []string) {
+	more := make(map[HoldCode]int)
+	for i, hold := range h.Holds {
+		more[hold.Code]++
+		if n := more[hold.Code]; n <= heldShown {
+			lines = append(lines, hold.Reason)
+		}
+		if n := more[hold.Code] - heldShown; n > 0 && !slices.ContainsFunc(h.Holds[i+1:], func(o Hold) bool { return o.Code == hold.Code }) {
+			lines = append(lines, fmt.Sprintf("and %d more of the kind %s; with --output json all of them", n, hold.Code))
+		}
+	}
+	return lines
+}
+
+// Reasons are those of all holds.
+func (h *HeldError) Reasons() []string {
+	var reasons []string
+	for _, hold := range h.Holds {
+		reasons = append(reasons, hold.Reason)
+	}
+	return reasons
+}
+
+// Has reports whether a hold of the code is among them.
+func (h *HeldError) Has(code HoldCode) bool {
+	return slices.ContainsFunc(h.Holds, func(hold Hold) bool { return hold.Code == code })
+}
+
+// Waits reports whether the month waits for approval.
+func (h *HeldError) Waits() bool { return h.Has(HeldForApproval) }
+
+// other reports whether something else than an approval is missing.
+func (h *HeldError) other() bool {
+	return slices.ContainsFunc(h.Holds, func(hold Hold) bool { return hold.Code != HeldForApproval })
 }
 
 // Unwrap makes the class known to errors.Is.
@@ -89,32 +207,54 @@ var missing = map[pricing.Code]bool{
 	pricing.UnknownCustomer: true, pricing.UnknownPartner: true,
 }
 
-func hasMissing(c *computed) bool {
-	return slices.ContainsFunc(slices.Concat(c.exceptions, c.late), func(x invoice.Exception) bool { return missing[x.Code] })
+// holds lists what keeps the month from closing, but for an approval.
+func (e Env) holds(m closable) ([]Hold, error) {
+	var holds []Hold
+	hold := func(code HoldCode, reason string) { holds = append(holds, Hold{Code: code, Reason: reason}) }
+	if last := m.month.Last(); e.Today <= last {
+		hold(HeldNotOver, fmt.Sprintf("the month is not over: today is %s, its last day %s", e.Today, last))
+	}
+	allowed := 0
+	if bound := e.Closing.Bounds.Parked; bound != nil {
+		allowed = *bound
+	}
+	if m.parked > allowed {
+		hold(HeldByParked, plural(m.parked, "subscription")+" parked: without a price nothing is billed")
+	}
+	if m.mismatched > 0 {
+		hold(HeldByCurrency, plural(m.mismatched, "line")+" of closed months cannot stand on an invoice: the partner's currency has changed since")
+	}
+	known := m.parked <= allowed && m.priceless() <= allowed
+	for _, reason := range slices.Concat(missingReasons(m.exceptions, exceptionsName, known), missingReasons(m.late, lateName, known)) {
+		hold(HeldByMissing, reason)
+	}
+	beyond, err := e.Closing.Bounds.holds(m)
+	return append(holds, beyond...), err
 }
 
-// holds lists what keeps the month from closing.
-func (e Env) holds(c *computed) []string {
-	var reasons []string
-	if last := c.month.Last(); e.Today <= last {
-		reasons = append(reasons, fmt.Sprintf("the month is not over: today is %s, its last day %s", e.Today, last))
+// priceless counts the subscriptions of which something is not billed for want of a
+// price, in the month or late.
+func (m closable) priceless() int {
+	subscriptions := make(map[string]bool)
+	for _, x := range slices.Concat(m.exceptions, m.late) {
+		if x.Severity == invoice.Error && noPrice(x.Code) {
+			subscriptions[x.SubscriptionID] = true
+		}
 	}
-	if c.count.Parked > 0 {
-		reasons = append(reasons, plural(c.count.Parked, "subscription")+" parked: without a price nothing is billed")
-	}
-	if c.mismatched > 0 {
-		reasons = append(reasons, plural(c.mismatched, "line")+" of closed months cannot stand on an invoice: the partner's currency has changed since")
-	}
-	reasons = append(reasons, missingReasons(c.exceptions, exceptionsName)...)
-	return append(reasons, missingReasons(c.late, lateName)...)
+	return len(subscriptions)
 }
 
-// missingReasons counts what is not billed for want of an input, by code.
-func missingReasons(exceptions []invoice.Exception, file string) []string {
+func noPrice(code pricing.Code) bool {
+	return code == pricing.PriceNotFound || code == pricing.PriceAmbiguous
+}
+
+// missingReasons counts what is not billed for want of an input, by code. With known
+// so many subscriptions may be without a price.
+func missingReasons(exceptions []invoice.Exception, file string, known bool) []string {
 	byCode := make(map[pricing.Code]int)
 	var codes []pricing.Code
 	for _, x := range exceptions {
-		if x.Severity == invoice.Error && missing[x.Code] {
+		if x.Severity == invoice.Error && missing[x.Code] && (!known || !noPrice(x.Code)) {
 			if byCode[x.Code] == 0 {
 				codes = append(codes, x.Code)
 			}

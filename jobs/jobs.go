@@ -26,6 +26,8 @@ type Env struct {
 	Version string
 	// Today is the day of the run: a month can be closed once it is over.
 	Today pricing.Date
+	// Closing is what a month waits for before it closes.
+	Closing Closing
 	// Workers bill shards of customers; outputs do not depend on their number.
 	Workers int
 	// Shard is about how many subscriptions and changes are billed at a time: a

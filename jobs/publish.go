@@ -134,13 +134,13 @@ type writing struct {
 
 // publish writes the month's next revision and returns its manifest. What an
 // interrupted run left of it is finished if it is the same, else passed over.
-func (e Env) publish(ctx context.Context, at snapshot, c *computed, state ledger.State, accepted string) (ledger.Manifest, error) {
+func (e Env) publish(ctx context.Context, at snapshot, c *computed, state ledger.State, word consent) (ledger.Manifest, error) {
 	known, _ := at.month(c.month)
 	next := known.Current.Revision + 1
 	for {
 		p := publication{env: e, at: at, computed: c, prefix: ledger.RevisionPrefix(c.month, next)}
 		p.manifest = ledger.Manifest{
-			Month: c.month.String(), Revision: next, State: state, Software: e.Version, Accepted: accepted,
+			Month: c.month.String(), Revision: next, State: state, Software: e.Version, Accepted: word.accepted, Approval: word.approval,
 			Subscriptions: ledger.Subscriptions{Billed: c.count.Billed, Parked: c.count.Parked, Ended: c.count.Ended},
 			Policies:      c.policies,
 			Exceptions:    countExceptions(c.exceptions), Late: countExceptions(c.late), Rates: c.rates,

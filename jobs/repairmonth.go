@@ -34,6 +34,10 @@ func (r *repairing) revision(ctx context.Context, rev *revision) error {
 		if err != nil {
 			return err
 		}
+		if data == nil && ledger.KindOfKey(c.key) == ledger.ApprovalKey {
+			r.leave(c.key, r.damaged[c.key], "it is a person's word", "calends repair --from DIR with a backup; the manifest of the close says who approved, and when")
+			continue
+		}
 		if data == nil {
 			wanted = append(wanted, c)
 			continue
@@ -112,7 +116,7 @@ func (r *repairing) makeAgain(ctx context.Context, rev *revision) (made map[stri
 	past.months = slices.DeleteFunc(slices.Clone(past.months), func(m ledger.Month) bool { return m.Month >= rev.month })
 	past.months = append(past.months, before)
 	err = scratch.locked(ctx, "make again", func(ctx context.Context, scratch Env) error {
-		_, err := scratch.publish(ctx, past, c, m.State, m.Accepted)
+		_, err := scratch.publish(ctx, past, c, m.State, consent{m.Accepted, m.Approval})
 		return err
 	})
 	if err != nil {
@@ -171,6 +175,6 @@ func (e Env) nextDraft(ctx context.Context, month pricing.Month) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	_, err = e.publish(ctx, at, c, ledger.Draft, "")
+	_, err = e.publish(ctx, at, c, ledger.Draft, consent{})
 	return err
 }

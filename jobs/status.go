@@ -42,6 +42,12 @@ type MonthStatus struct {
 	// change it. A closed month has none, whatever came in.
 	NewInputs int    `json:"newInputs"`
 	Accepted  string `json:"accepted,omitempty"`
+	// ApprovedBy are those whose approval of the draft stands, or by whose approval the
+	// month was closed.
+	ApprovedBy []string `json:"approvedBy,omitempty"`
+	// Holds keep the next month from closing, as far as its draft tells: a close
+	// computes it again.
+	Holds []Hold `json:"holds,omitempty"`
 }
 
 // CurrencyTotal adds invoices in one currency up.
@@ -91,7 +97,44 @@ func (e Env) Status(ctx context.Context) (StatusResult, error) {
 	case len(at.months) > 0:
 		result.Next = at.months[0].Month.String()
 	}
+	for i, m := range at.months {
+		if err := e.addApprovals(ctx, at, m, &result.Months[i], result.Next); err != nil {
+			return StatusResult{}, fmt.Errorf("status of %s: %w", m.Month, err)
+		}
+	}
 	return result, nil
+}
+
+// addApprovals tells whose approval a month has, and what keeps the next from closing.
+func (e Env) addApprovals(ctx context.Context, at snapshot, m ledger.Month, s *MonthStatus, next string) error {
+	if m.Current.State == ledger.Closed {
+		if a := m.Current.Approval; a != nil {
+			s.ApprovedBy = []string{a.By}
+		}
+		return nil
+	}
+	approvals, err := e.ledger().Approvals(ctx, m.Month)
+	if err != nil {
+		return err
+	}
+	standing := m.Current.ApprovedBy(approvals)
+	for _, a := range standing {
+		if !slices.Contains(s.ApprovedBy, a.By) {
+			s.ApprovedBy = append(s.ApprovedBy, a.By)
+		}
+	}
+	if s.Month != next {
+		return nil
+	}
+	holds, err := e.draftHolds(ctx, at, m)
+	if err != nil {
+		return err
+	}
+	s.Holds = lift(holds, "", acceptedBy(standing))
+	if e.Closing.Approval && len(standing) == 0 {
+		s.Holds = append(s.Holds, Hold{Code: HeldForApproval, Reason: waitsFor(m.Month, m.Current, approvals)})
+	}
+	return nil
 }
 
 // something refuses a bucket that holds nothing: most likely it is not the one

@@ -200,8 +200,10 @@ func (v *verification) records(ctx context.Context) error {
 		return err
 	}
 	v.manifests()
-	if err := v.comparisons(ctx); err != nil {
-		return err
+	for _, read := range []func(context.Context) error{v.approvals, v.comparisons} {
+		if err := read(ctx); err != nil {
+			return err
+		}
 	}
 	for _, what := range []string{"input", "manifest"} {
 		if n := old[what]; n > 0 {
@@ -395,6 +397,9 @@ func (v *verification) manifest(r *revision) {
 		if c.revision == nil {
 			c.revision = r
 		}
+	}
+	if a := m.Approval; a != nil {
+		v.claim(claim{key: a.Key, size: a.Size, sha256: a.SHA256, revision: r})
 	}
 	byNumber := make(map[int64]ledger.Input)
 	for _, in := range v.known {

@@ -167,7 +167,7 @@ func (d *demo) closeMonths(ctx context.Context) error {
 		_, err = d.env.Close(ctx, month, "")
 		var held *jobs.HeldError
 		if errors.As(err, &held) {
-			d.result.Held = held.Reasons
+			d.result.Held = held.Reasons()
 			_, err = d.env.Close(ctx, month, demoReason)
 		}
 		if err != nil {
