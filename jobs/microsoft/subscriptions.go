@@ -11,7 +11,6 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -318,15 +317,4 @@ func (s CustomerSnapshot) theirs() (c drift.Customer, err error) {
 		c.Theirs = append(c.Theirs, t)
 	}
 	return c, nil
-}
-
-// status says whether an error is an answer of that status.
-func status(err error, code int) bool {
-	var e *web.Error
-	return errors.As(err, &e) && e.Status == code
-}
-
-// gone reports whether what was asked for is no more.
-func gone(err error) bool {
-	return status(err, http.StatusGone) || errors.Is(err, web.ErrNotFound)
 }
