@@ -116,15 +116,16 @@ func checkHead(head []byte) error {
 	return nil
 }
 
-// CheckHead refuses what is no data file by how it begins, unpacked: nothing, or a
-// page for people. An error in JSON is named by its code.
+// CheckHead refuses what is no table by how it begins, unpacked: nothing, a page for
+// people, or JSON, which then is an error that came with 200.
 func CheckHead(head []byte) error {
 	if err := checkHead(head); err != nil {
 		return err
 	}
-	if trimmed := bytes.TrimSpace(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))); trimmed[0] == '{' && bytes.Contains(trimmed, []byte(`"error"`)) {
+	trimmed := bytes.TrimSpace(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")))
+	if trimmed[0] == '{' {
 		code, message := explain(trimmed)
-		return fmt.Errorf("%w: it is an error: %s", ErrNotData, clip(strings.TrimPrefix(code+": "+message, ": "), 300))
+		return fmt.Errorf("%w: it is JSON: %s", ErrNotData, clip(strings.TrimPrefix(code+": "+message, ": "), 300))
 	}
 	return nil
 }

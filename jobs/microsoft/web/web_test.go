@@ -3,7 +3,9 @@ package web_test
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
@@ -430,11 +432,29 @@ func packGzip(s string) string {
 	return b.String()
 }
 
-func packZip(s string) string {
+func packZip(files ...string) string {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	w, _ := z.Create("sheets.csv")
-	_, _ = io.WriteString(w, s)
+	for i, content := range files {
+		w, _ := z.Create(fmt.Sprintf("sheets%d.csv", i))
+		_, _ = io.WriteString(w, content)
+	}
+	_ = z.Close()
+	return b.String()
+}
+
+func packZlib(s string) string {
+	var b bytes.Buffer
+	z := zlib.NewWriter(&b)
+	_, _ = io.WriteString(z, s)
+	_ = z.Close()
+	return b.String()
+}
+
+func packFlate(s string) string {
+	var b bytes.Buffer
+	z, _ := flate.NewWriter(&b, flate.DefaultCompression)
+	_, _ = io.WriteString(z, s)
 	_ = z.Close()
 	return b.String()
 }
