@@ -26,8 +26,8 @@ const (
 	// renewals is how often the way to the files may be asked for anew without any
 	// file more to show for it.
 	renewals = 3
-	// fetches is how often a file is fetched that came whole and reads badly.
-	fetches = 2
+	// rereads is how often a file is fetched that came whole and reads badly.
+	rereads = 2
 	// maxLine is the length of a JSON line, which reconciliation's have a few thousand of.
 	maxLine = 16 << 20
 )
@@ -127,7 +127,7 @@ func (x *exporting) file(ctx context.Context, m *manifest, b blob, folder string
 			f.Path = name
 			return f, nil
 		}
-		if try >= fetches || ctx.Err() != nil {
+		if try >= rereads || ctx.Err() != nil {
 			return ExportedFile{}, errors.Join(err, os.Remove(name+partSuffix))
 		}
 	}
@@ -183,10 +183,8 @@ func countLines(r io.Reader) (n int64, err error) {
 		line := bytes.TrimSpace(lines.Bytes())
 		if number == 1 {
 			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
-			if len(line) > 0 {
-				if err := web.CheckHead(line); err != nil {
-					return 0, err
-				}
+			if err := checkFirstLine(line); err != nil {
+				return 0, err
 			}
 		}
 		switch {
@@ -201,6 +199,20 @@ func countLines(r io.Reader) (n int64, err error) {
 		return n, fmt.Errorf("behind line %d: %w", n, err)
 	}
 	return n, nil
+}
+
+// checkFirstLine refuses an error that came as if it were a file.
+func checkFirstLine(line []byte) error {
+	if bytes.HasPrefix(line, []byte("<")) {
+		return web.CheckHead(line)
+	}
+	var said struct {
+		Error *struct{ Code, Message string } `json:"error"`
+	}
+	if json.Unmarshal(line, &said) == nil && said.Error != nil {
+		return fmt.Errorf("%w: it is an error: %s: %s", web.ErrNotData, said.Error.Code, said.Error.Message)
+	}
+	return nil
 }
 
 // shut reports whether a file may be had by another way than this: what opens it has
