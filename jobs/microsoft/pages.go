@@ -104,7 +104,7 @@ func (p collection) next(first web.Request) (*web.Request, error) {
 		uri = u.String()
 		header.Set(continuation, p.ContinuationToken)
 	default:
-		return nil, nil //nolint:nilnil // the last page has no next one
+		return nil, nil // the last one
 	}
 	address, err := resolve(first.URL, uri)
 	if err != nil {
