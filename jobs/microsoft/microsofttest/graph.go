@@ -216,6 +216,11 @@ func graphError(w http.ResponseWriter, status int, code, message string) {
 	JSON(w, status, map[string]any{"error": map[string]any{"code": code, "message": message}})
 }
 
+// Pass lets a request through, so that a later one fails.
+func Pass() Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) { next.ServeHTTP(w, r) }
+}
+
 // Lines are JSON lines packed by gzip.
 func Lines(lines ...string) []byte {
 	var packed bytes.Buffer
