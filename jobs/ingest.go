@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -28,6 +27,16 @@ type IngestPlan struct {
 	Month pricing.Month
 	// Charges is the month that the files are charges rated elsewhere for. 0: they are none.
 	Charges pricing.Month
+	// Sources are files that lie elsewhere, taken after those of the paths. Each says
+	// its months itself.
+	Sources []Source
+	// Errors is how many refused records of a file are listed; all are counted. 0: 50.
+	Errors int
+	// LostRows holds a price sheet that has lost more than so many percent of the rows
+	// of the last one of its market: it is not taken. 0: none is held.
+	LostRows int
+	// Accept is the reason to take such a sheet nevertheless; the ledger records it.
+	Accept string
 }
 
 // IngestResult says what became of each file, in the order of taking in.
@@ -37,6 +46,8 @@ type IngestResult struct {
 	Had   int64        `json:"had"`
 	// Refused counts records, and whole files that were refused as one each.
 	Refused int64 `json:"refused"`
+	// Held counts files.
+	Held int64 `json:"held,omitempty"`
 }
 
 // FileResult is what became of one file.
@@ -44,7 +55,7 @@ type FileResult struct {
 	Name    string        `json:"name"`
 	Kind    string        `json:"kind"`
 	Month   string        `json:"month,omitempty"`
-	Status  string        `json:"status"` // taken, had, refused
+	Status  string        `json:"status"` // taken, had, refused, held
 	Taken   int64         `json:"taken"`  // records
 	Had     int64         `json:"had"`
 	Refused int64         `json:"refused"`
@@ -52,6 +63,8 @@ type FileResult struct {
 	Errors  []RecordError `json:"errors,omitempty"` // the first of them
 	Notes   []string      `json:"notes,omitempty"`
 	Input   int64         `json:"input,omitempty"` // its number in the ledger
+	// Accepted is the reason for which it was taken although it would be held.
+	Accepted string `json:"accepted,omitempty"`
 }
 
 // RecordError is one thing that is wrong in a file.
@@ -67,9 +80,11 @@ const (
 	StatusTaken   = "taken"
 	StatusHad     = "had"
 	StatusRefused = "refused"
+	StatusHeld    = "held" // not taken, until somebody accepts it
 )
 
-// maxErrors is how many refused records of a file are listed; all are counted.
+// maxErrors is how many refused records of a file are listed where the plan does
+// not say.
 const maxErrors = 50
 
 // Ingest takes files into the ledger. Each becomes visible on its own, whole;
@@ -84,53 +99,22 @@ func (e Env) Ingest(ctx context.Context, plan IngestPlan) (result IngestResult, 
 		for _, in := range at.inputs {
 			i.known[keyOfInput(in)] = in
 		}
-		paths, err := plan.files()
+		sources, err := plan.sources()
 		if err != nil {
 			return err
 		}
-		for n, path := range paths {
-			e.progress("ingest", int64(n), int64(len(paths)))
-			i.rest = paths[n+1:]
-			if err := i.path(ctx, path); err != nil {
+		for n, source := range sources {
+			e.progress("ingest", int64(n), int64(len(sources)))
+			i.rest = sources[n+1:]
+			if err := i.source(ctx, source); err != nil {
 				return err
 			}
 		}
-		e.progress("ingest", int64(len(paths)), int64(len(paths)))
+		e.progress("ingest", int64(len(sources)), int64(len(sources)))
 		result = i.result
 		return nil
 	})
 	return result, err
-}
-
-// files lists the files below the paths, folders in name order. Hidden ones are left out.
-func (p IngestPlan) files() ([]string, error) {
-	var files []string
-	for _, path := range p.Paths {
-		if path == "-" {
-			files = append(files, path)
-			continue
-		}
-		root := filepath.Join(p.Folder, path)
-		err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-			hidden := name != root && strings.HasPrefix(d.Name(), ".")
-			switch {
-			case err != nil:
-				return err
-			case d.IsDir() && hidden:
-				return fs.SkipDir
-			case !d.IsDir() && !hidden:
-				files = append(files, name)
-			}
-			return nil
-		})
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("ingest %s: %w: there is no such file or folder", path, ErrMissing)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ingest %s: %w", path, err)
-		}
-	}
-	return files, nil
 }
 
 // shown is the name of a file in the result.
@@ -158,34 +142,71 @@ type ingestion struct {
 	known  map[fileKey]ledger.Input
 	result IngestResult
 
-	// rest are the paths, members those of the same archive, still to come.
-	rest    []string
+	// rest are the sources, members those of the same archive, still to come.
+	rest    []Source
 	members []*intake.Member
 }
 
-func (i *ingestion) path(ctx context.Context, path string) error {
-	var source *intake.Input
-	var err error
-	if path == "-" {
-		source, err = intake.OpenReader("standard input", i.plan.Stdin)
-	} else {
-		source, err = intake.Open(path)
-	}
-	if err != nil {
-		i.report(refusedFile(i.plan.shown(path), err))
+// source takes one file in. All that it holds is read before any of it counts.
+func (i *ingestion) source(ctx context.Context, s Source) (err error) {
+	input, err := s.Open(ctx)
+	var bad *contentError
+	switch {
+	case errors.Is(err, ErrLeave):
 		return nil
+	case errors.As(err, &bad):
+		i.report(refusedFile(s.Name, bad.cause))
+		return nil
+	case err != nil:
+		return fmt.Errorf("ingest %s: %w", s.Name, err)
 	}
-	defer source.Close()
-	for n, m := range source.Members {
-		i.members = source.Members[n+1:]
+	defer func() { err = errors.Join(err, input.Close()) }()
+	var files []FileResult
+	var inputs []ledger.Input
+	for n, m := range input.Members {
+		i.members = input.Members[n+1:]
 		m.Name = i.plan.shown(m.Name)
-		file, err := i.member(ctx, m)
+		file, in, err := i.read(ctx, s, m)
 		if err != nil {
 			return fmt.Errorf("ingest %s: %w", m.Name, err)
 		}
+		files = append(files, file)
+		if in != nil {
+			inputs = append(inputs, *in)
+		}
+	}
+	if s.Before != nil {
+		if err := s.Before(ctx, input, files); err != nil {
+			return fmt.Errorf("ingest %s: %w", s.Name, err)
+		}
+	}
+	for _, in := range inputs {
+		if err := i.env.mayPublish(ctx); err != nil {
+			return fmt.Errorf("ingest %s: %w", s.Name, err)
+		}
+		if err := i.env.ledger().Append(ctx, in); err != nil {
+			return fmt.Errorf("ingest %s: %w", s.Name, err)
+		}
+	}
+	for _, file := range files {
 		i.report(file)
 	}
+	if s.After != nil {
+		if err := s.After(ctx); err != nil {
+			return fmt.Errorf("ingest %s: %w", s.Name, err)
+		}
+	}
 	return nil
+}
+
+// read is member for any file: one over which a reader panics is refused.
+func (i *ingestion) read(ctx context.Context, s Source, m *intake.Member) (f FileResult, in *ledger.Input, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f, in, err = refusedFile(m.Name, fmt.Errorf("the reader of the file panicked, which is a mistake in calends: %v", p)), nil, nil
+		}
+	}()
+	return i.member(ctx, s, m)
 }
 
 func (i *ingestion) report(f FileResult) {
@@ -193,6 +214,9 @@ func (i *ingestion) report(f FileResult) {
 	i.result.Taken += f.Taken
 	i.result.Had += f.Had
 	i.result.Refused += f.Refused
+	if f.Status == StatusHeld {
+		i.result.Held++
+	}
 }
 
 func refusedFile(name string, err error) FileResult {
@@ -211,18 +235,19 @@ func recordError(e *table.Error) RecordError {
 	return RecordError{Line: e.Line, Column: e.Column, Value: e.Value, Rule: e.Rule}
 }
 
-// member takes one file. The error is the bucket's: what is wrong with the
-// file stands in the result.
-func (i *ingestion) member(ctx context.Context, m *intake.Member) (FileResult, error) {
+// member reads one file and keeps its rows. The input is what then makes them
+// count, nil where nothing is taken; whoever is read next finds it in the ledger.
+// The error is the bucket's: what is wrong with the file stands in the result.
+func (i *ingestion) member(ctx context.Context, s Source, m *intake.Member) (FileResult, *ledger.Input, error) {
 	what := m.Recognise()
 	f := FileResult{Name: m.Name, Kind: what.Kind.String(), Status: StatusTaken}
 	in := ledger.Input{Number: int64(len(i.at.inputs)) + 1, Name: filepath.Base(m.Name)}
-	refuse := func(err error) (FileResult, error) {
+	refuse := func(err error) (FileResult, *ledger.Input, error) {
 		refused := refusedFile(m.Name, err)
 		refused.Kind = f.Kind
-		return refused, nil
+		return refused, nil, nil
 	}
-	if i.plan.Charges != 0 && what.Kind != intake.Charges && what.Kind != intake.LegacyCharges {
+	if s.Charges != 0 && what.Kind != intake.Charges && what.Kind != intake.LegacyCharges {
 		return refuse(fmt.Errorf("with --charges a file in the columns of Microsoft's reconciliation file is wanted, this is: %s", what.Kind))
 	}
 	if what.Kind.Whole() || what.Kind == intake.Charges || what.Kind == intake.LegacyCharges {
@@ -232,7 +257,7 @@ func (i *ingestion) member(ctx context.Context, m *intake.Member) (FileResult, e
 		}
 		in.SHA256 = sum
 	}
-	store, err := i.reader(m, what, &in, &f)
+	store, err := i.reader(s, m, what, &in, &f)
 	if err != nil {
 		return refuse(err)
 	}
@@ -240,10 +265,10 @@ func (i *ingestion) member(ctx context.Context, m *intake.Member) (FileResult, e
 	if known, ok := i.known[keyOfInput(in)]; ok && in.SHA256 != "" {
 		superseding, err := i.env.ledger().Superseding(ctx, known, i.at.inputs[known.Number:])
 		if err != nil {
-			return f, err
+			return f, nil, err
 		}
-		if i.comeAgain(superseding) {
-			return had(f, known), nil
+		if i.comeAgain(ctx, superseding) {
+			return had(f, known), nil, nil
 		}
 		// It is what holds again from now on.
 		delete(i.known, keyOfInput(in))
@@ -253,28 +278,27 @@ func (i *ingestion) member(ctx context.Context, m *intake.Member) (FileResult, e
 	if errors.As(err, &bad) {
 		return refuse(bad.cause)
 	}
+	var held *heldError
+	if errors.As(err, &held) {
+		f.Status, f.Reason = StatusHeld, held.Error()
+		return f, nil, nil
+	}
 	if err != nil {
-		return f, err
+		return f, nil, err
 	}
 	if known, ok := i.known[keyOfInput(in)]; ok {
-		return had(f, known), nil
+		return had(f, known), nil, nil
 	}
 	if in.Records == 0 && in.Refused > 0 {
 		f.Status = StatusRefused
 		f.Reason = "no record could be taken"
 		f.Refused = in.Refused
-		return f, nil
-	}
-	if err := i.env.mayPublish(ctx); err != nil {
-		return f, err
-	}
-	if err := i.env.ledger().Append(ctx, in); err != nil {
-		return f, err
+		return f, nil, nil
 	}
 	i.at.inputs = append(i.at.inputs, in)
 	i.known[keyOfInput(in)] = in
 	f.Taken, f.Refused, f.Input = in.Records, in.Refused, in.Number
-	return f, nil
+	return f, &in, nil
 }
 
 func had(f FileResult, known ledger.Input) FileResult {
@@ -285,7 +309,7 @@ func had(f FileResult, known ledger.Input) FileResult {
 
 // comeAgain reports whether all the inputs come again later in this run: then
 // they hold after it as they do now.
-func (i *ingestion) comeAgain(inputs []ledger.Input) bool {
+func (i *ingestion) comeAgain(ctx context.Context, inputs []ledger.Input) bool {
 	if len(inputs) == 0 {
 		return true
 	}
@@ -298,11 +322,11 @@ func (i *ingestion) comeAgain(inputs []ledger.Input) bool {
 		}
 	}
 	note(i.members)
-	for _, path := range i.rest {
-		if path == "-" {
-			continue // it can be read only once
+	for _, s := range i.rest {
+		if s.once {
+			continue
 		}
-		source, err := intake.Open(path)
+		source, err := s.Open(ctx)
 		if err != nil {
 			continue
 		}

@@ -20,7 +20,7 @@ import (
 )
 
 // reader returns what reads and keeps the file.
-func (i *ingestion) reader(m *intake.Member, what intake.Recognised, in *ledger.Input, f *FileResult) (func(context.Context) error, error) {
+func (i *ingestion) reader(s Source, m *intake.Member, what intake.Recognised, in *ledger.Input, f *FileResult) (func(context.Context) error, error) {
 	l := i.env.ledger()
 	switch what.Kind {
 	case intake.PartnerList:
@@ -69,12 +69,12 @@ func (i *ingestion) reader(m *intake.Member, what intake.Recognised, in *ledger.
 			return len(matrix.Offers), matrix.Unknown, keep(in)(l.PutOffers(ctx, matrix.Offers))
 		}), nil
 	case intake.PriceSheet:
-		return i.priceSheet(m, in, f)
+		return i.priceSheet(s, m, in, f)
 	case intake.Changes:
 		in.Kind = ledger.Changes
 		return func(ctx context.Context) error { return i.changes(ctx, m, what, in, f) }, nil
 	case intake.Charges, intake.LegacyCharges:
-		return i.charges(m, what, in, f)
+		return i.charges(s, m, what, in, f)
 	default:
 		return nil, errors.New(what.Reason)
 	}
@@ -111,8 +111,8 @@ func (f *FileResult) noteUnknown(columns []string) {
 	}
 }
 
-func (i *ingestion) priceSheet(m *intake.Member, in *ledger.Input, f *FileResult) (func(context.Context) error, error) {
-	month := i.plan.Month
+func (i *ingestion) priceSheet(s Source, m *intake.Member, in *ledger.Input, f *FileResult) (func(context.Context) error, error) {
+	month := s.Month
 	if month == 0 {
 		var err error
 		if month, err = intake.MonthFromPath(m.Name); err != nil {
@@ -142,6 +142,12 @@ func (i *ingestion) priceSheet(m *intake.Member, in *ledger.Input, f *FileResult
 			byMarket[row.Market] = append(byMarket[row.Market], row)
 		}
 		for _, market := range sheet.Markets {
+			if err := i.lostRows(in, market, len(byMarket[market])); err != nil {
+				return 0, nil, err
+			}
+		}
+		f.Accepted = in.Accepted
+		for _, market := range sheet.Markets {
 			if err := keep(in)(i.env.ledger().PutPrices(ctx, market, byMarket[market])); err != nil {
 				return 0, nil, err
 			}
@@ -167,10 +173,11 @@ func (i *ingestion) changes(ctx context.Context, m *intake.Member, what intake.R
 		return nil
 	}
 	runs := newRuns(ctx, i.env.ledger(), i.env.Workers)
+	most := cmp.Or(i.plan.Errors, maxErrors)
 	var stopped error // by the bucket, or from outside
 	unknown, err := intake.ReadChanges(ctx, m, what.Format, i.env.Workers, func(b *intake.Batch) error {
 		in.Refused += int64(len(b.Refused))
-		for _, refused := range b.Refused[:min(len(b.Refused), maxErrors-len(f.Errors))] {
+		for _, refused := range b.Refused[:min(len(b.Refused), most-len(f.Errors))] {
 			f.Errors = append(f.Errors, recordError(refused))
 		}
 		for n := range b.Changes {
@@ -281,8 +288,8 @@ func (r *runs) finish(whole bool) (objects []ledger.Object, err error) {
 }
 
 // charges keeps a file of charges rated elsewhere, whole.
-func (i *ingestion) charges(m *intake.Member, what intake.Recognised, in *ledger.Input, f *FileResult) (func(context.Context) error, error) {
-	month := i.plan.Charges
+func (i *ingestion) charges(s Source, m *intake.Member, what intake.Recognised, in *ledger.Input, f *FileResult) (func(context.Context) error, error) {
+	month := s.Charges
 	if month == 0 {
 		return nil, errors.New("this is a reconciliation file: to bill its lines as charges rated elsewhere give --charges 2026-10")
 	}

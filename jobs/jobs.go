@@ -99,8 +99,11 @@ func (e Env) notEmpty(ctx context.Context, job string) error {
 
 // locked runs a job that writes, while no other does. The job works with the
 // context and the Env that it is given: the one ends when the lock is lost, the
-// other knows the lock.
+// other knows the lock. Within a job it is held already.
 func (e Env) locked(ctx context.Context, run string, job func(ctx context.Context, e Env) error) (err error) {
+	if e.lock != nil {
+		return job(ctx, e)
+	}
 	held, err := e.Bucket.Lock(ctx, bucket.Claim{Name: writeLock, Run: run, TTL: e.LockTTL, Waiting: e.Waiting, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("%s: %w", run, err)

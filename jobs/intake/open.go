@@ -44,16 +44,16 @@ type Input struct {
 
 // Open looks into a file on disk. What it holds is told by its first bytes,
 // never by its name.
-func Open(name string) (*Input, error) { return OpenAs(name, name) }
-
-// OpenAs is [Open] for a file on disk that goes by another name than its path.
-func OpenAs(name, path string) (*Input, error) {
-	file, err := os.Open(path)
+func Open(name string) (*Input, error) {
+	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	return openFile(name, file, file.Close)
+	return OpenFile(name, file)
 }
+
+// OpenFile looks into an open file, which goes by the name and which Close closes.
+func OpenFile(name string, file *os.File) (*Input, error) { return openFile(name, file, file.Close) }
 
 // OpenReader looks into what a stream, such as standard input, brings. It is
 // kept in a temporary file until Close.

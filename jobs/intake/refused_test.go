@@ -148,13 +148,17 @@ func (p panicking) ReadAt(b []byte, off int64) (int, error) {
 	return p.Reader.ReadAt(b, off)
 }
 
-func TestOpenAs(t *testing.T) {
+func TestOpenFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x-1234")
 	if err := os.WriteFile(path, []byte(good("a")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in, err := OpenAs("inbox/changes.jsonl", path)
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := OpenFile("inbox/changes.jsonl", file)
 	if err != nil {
 		t.Fatal(err)
 	}

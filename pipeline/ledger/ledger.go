@@ -58,6 +58,8 @@ type Input struct {
 	Objects []Object `json:"objects"`
 	// Documents are the invoices whose charges it has.
 	Documents []Document `json:"documents,omitempty"`
+	// Accepted is the reason for which it was taken in although it looked broken.
+	Accepted string `json:"accepted,omitempty"`
 }
 
 // Document is an invoice of whoever rated charges; Number may be blank.
