@@ -138,6 +138,9 @@ type Surroundings struct {
 	Transport http.RoundTripper
 	Now       func() time.Time
 	Wait      func(ctx context.Context, d time.Duration) error
+	// Attempts and Patience are those of web.Options.
+	Attempts int
+	Patience time.Duration
 }
 
 // Client asks Microsoft's services. It may be used concurrently.
@@ -159,7 +162,7 @@ func NewClient(o Options, s Surroundings) *Client {
 	c := &Client{App: signin.App(sign), User: signin.User(sign), o: o}
 	c.Web = web.New(web.Options{
 		Tokens: identities{c}, Version: s.Version, Timeout: o.Timeout, Concurrency: o.Concurrency,
-		Transport: s.Transport, Now: s.Now, Wait: s.Wait,
+		Transport: s.Transport, Now: s.Now, Wait: s.Wait, Attempts: s.Attempts, Patience: s.Patience,
 	})
 	return c
 }

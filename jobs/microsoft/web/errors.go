@@ -45,6 +45,8 @@ type Error struct {
 	RequestID, CorrelationID string
 	// RetryAfter is how long the server wants to be left alone. 0: it did not say.
 	RetryAfter time.Duration
+	// Page is set where a page for people came: perhaps not from the service at all.
+	Page bool
 
 	cause error
 }
@@ -131,9 +133,11 @@ func (c *Client) refusal(r Request, res *http.Response) error {
 		raw = body
 	}
 	code, message := explain(raw)
-	e.Code, e.Message = clip(code, 80), clip(message, 500)
+	e.Code, e.Message, e.Page = clip(code, 80), clip(message, 500), message == aPage
 	return e
 }
+
+const aPage = "the body is a web page"
 
 // explain finds Microsoft's code and message in any of the forms in which its
 // services tell them.
@@ -152,7 +156,7 @@ func explain(body []byte) (code, message string) {
 			message, _, _ = strings.Cut(blob.Message, "\n")
 			return blob.Code, message
 		}
-		return "", "the body is a web page"
+		return "", aPage
 	case body[0] != '{':
 		return "", string(body)
 	}
