@@ -33,7 +33,7 @@ type ApprovalResult struct {
 	Revision int    `json:"revision"` // the current one
 	// Written is false when the same was said before.
 	Written bool `json:"written"`
-	// Approved: an approval of the current draft stands.
+	// Approved: an approval of the current draft stands, or the month was closed by one.
 	Approved bool `json:"approved"`
 	// Required: the month does not close without one.
 	Required  bool            `json:"required"`
@@ -220,7 +220,7 @@ func (e Env) approvalResult(at snapshot, known ledger.Month, approvals []ledger.
 	m := known.Current
 	standing := m.ApprovedBy(approvals)
 	r := ApprovalResult{Month: m.Month, State: string(m.State), Revision: m.Revision, Required: e.Closing.Approval,
-		Approved: len(standing) > 0, Approvals: []ApprovalEntry{}, Holds: []Hold{}}
+		Approved: len(standing) > 0 || m.Approval != nil, Approvals: []ApprovalEntry{}, Holds: []Hold{}}
 	if m.State == ledger.Draft {
 		r.NewInputs = len(at.inputs) - len(m.Inputs)
 	}

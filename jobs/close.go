@@ -40,7 +40,7 @@ func (e Env) Close(ctx context.Context, month pricing.Month, accept string) (res
 		if result, err = e.closeNext(ctx, at, month, accept); err != nil {
 			var held *HeldError
 			if errors.As(err, &held) {
-				result.Held = held.Holds
+				result.hold(held.Holds)
 				return err
 			}
 			return fmt.Errorf("close %s: %w", month, err)
@@ -80,6 +80,14 @@ func (e Env) closeNext(ctx context.Context, at snapshot, month pricing.Month, ac
 	}
 	result.Revision, result.State, result.Written = manifest.Revision, string(manifest.State), true
 	return result, nil
+}
+
+// hold makes it the result of a month that was not closed: nothing has got a number.
+func (r *BillResult) hold(holds []Hold) {
+	r.Held = holds
+	for i := range r.Invoices {
+		r.Invoices[i].Number = ""
+	}
 }
 
 // consent is by whose word a month closes with what.

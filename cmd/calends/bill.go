@@ -48,6 +48,9 @@ func (a *app) eachMonth(months []monthArg, job func(monthArg) (jobs.BillResult, 
 		r, err := job(m)
 		if err != nil {
 			failed = err
+			if len(r.Held) > 0 && a.globals.Output == "json" {
+				results = append(results, r)
+			}
 			break
 		}
 		results = append(results, r)

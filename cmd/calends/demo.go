@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/pricing"
@@ -31,7 +32,11 @@ const (
 	demoCharges = "2024-03" // what charges/ was rated for
 	demoDraft   = "2024-04" // billed after late/ came in, and left open
 	demoReason  = "the demo closes March with what is open"
+	demoPerson  = "the demo"
 )
+
+// demoApproved is when it looks at March: a day of the story, so that it ends the same.
+var demoApproved = time.Date(2024, time.April, 2, 9, 0, 0, 0, time.UTC)
 
 var demoClosed = []string{"2024-01", "2024-02", "2024-03"}
 
@@ -153,8 +158,8 @@ func (d *demo) ingest(ctx context.Context, plan jobs.IngestPlan) error {
 	return err
 }
 
-// closeMonths bills and closes month by month. March is held back; it closes
-// with a reason.
+// closeMonths bills and closes month by month. March is held back; it closes when
+// its draft is approved, with a reason.
 func (d *demo) closeMonths(ctx context.Context) error {
 	for _, name := range demoClosed {
 		month, err := pricing.ParseMonth(name)
@@ -168,7 +173,10 @@ func (d *demo) closeMonths(ctx context.Context) error {
 		var held *jobs.HeldError
 		if errors.As(err, &held) {
 			d.result.Held = held.Reasons()
-			_, err = d.env.Close(ctx, month, demoReason)
+			_, err = d.env.Approve(ctx, jobs.ApprovePlan{Month: month, By: demoPerson, At: demoApproved, Accept: demoReason})
+			if err == nil {
+				_, err = d.env.Close(ctx, month, "")
+			}
 		}
 		if err != nil {
 			return err

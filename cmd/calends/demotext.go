@@ -45,7 +45,7 @@ func writeHeld(w io.Writer, reasons []string) {
 	for _, reason := range reasons {
 		fmt.Fprintln(w, "    "+reason)
 	}
-	fmt.Fprintf(w, "  It closed with: --accept %q\n", demoReason)
+	fmt.Fprintf(w, "  It closed after: calends approve %s --by %q --accept %q\n", demoCharges, demoPerson, demoReason)
 }
 
 // writeKinds counts what was taken in, by kind.
@@ -159,7 +159,7 @@ func proved(months []jobs.BillResult) (names []string) {
 
 // demoNext are commands to go on with, on the demo's bucket.
 var demoNext = [...]string{
-	"status", "explain C202403-000002:2", "bill 2024-05", "close " + demoDraft, "export " + demoDraft + " out --format xlsx", "verify",
+	"status", "explain C202403-000002:2", "bill 2024-05", "approve " + demoDraft + " --by me", "close " + demoDraft, "export " + demoDraft + " out --format xlsx", "verify",
 }
 
 func writeWhere(w io.Writer, r demoResult) {

@@ -19,6 +19,7 @@ type cli struct {
 	Demo      demoCmd      `cmd:"" help:"Run the whole job on the shipped demo data, from nothing."`
 	Ingest    ingestCmd    `cmd:"" help:"Take input files into the bucket."`
 	Bill      billCmd      `cmd:"" help:"Compute a month: draft invoices and exceptions."`
+	Approve   approveCmd   `cmd:"" help:"Approve a month's draft, or list its approvals."`
 	Close     closeCmd     `cmd:"" help:"Number and freeze a month."`
 	Export    exportCmd    `cmd:"" help:"Copy a month's files into a folder, or below a prefix of a store."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare a month with Microsoft's own file; every difference with its cause."`

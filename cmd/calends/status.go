@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,8 +15,9 @@ type statusCmd struct{}
 
 // Help tells more than one line.
 func (statusCmd) Help() string {
-	return `Month by month: state and revision, invoices, lines and totals, exceptions, and how many inputs came in
-since a draft was computed. Then what was taken in, and for which months each market has a price sheet.`
+	return `Month by month: state and revision, invoices, lines and totals, exceptions, how many inputs came in
+since a draft was computed, and who has approved it. What holds the month to close next, as far as its
+draft tells. Then what was taken in, and for which months each market has a price sheet.`
 }
 
 // Run reads where everything stands.
@@ -33,11 +35,11 @@ func (statusCmd) Run(ctx context.Context, a *app) error {
 
 // statusRows have one row a month and currency.
 func statusRows(r jobs.StatusResult) *table {
-	t := newTable("Month", "State", "Revision", "Currency", ">Invoices", ">Subtotal", ">TaxTotal", ">Total", ">Errors", ">Warnings", ">NewInputs")
+	t := newTable("Month", "State", "Revision", "Currency", ">Invoices", ">Subtotal", ">TaxTotal", ">Total", ">Errors", ">Warnings", ">NewInputs", "ApprovedBy")
 	for _, m := range r.Months {
 		row := func(c jobs.CurrencyTotal) {
 			t.add(m.Month, m.State, strconv.Itoa(m.Revision), c.Currency, strconv.Itoa(c.Invoices), c.Subtotal, c.TaxTotal, c.Total,
-				strconv.Itoa(m.Exceptions.Errors), strconv.Itoa(m.Exceptions.Warnings), strconv.Itoa(m.NewInputs))
+				strconv.Itoa(m.Exceptions.Errors), strconv.Itoa(m.Exceptions.Warnings), strconv.Itoa(m.NewInputs), strings.Join(m.ApprovedBy, "; "))
 		}
 		for _, c := range m.Totals {
 			row(c)
@@ -56,6 +58,12 @@ func writeStatus(w io.Writer, r jobs.StatusResult) {
 		fmt.Fprintf(w, "\nbooks: %s to %s are closed; the next to close is %s\n", r.Begin, r.Closed, r.Next)
 	case r.Next != "":
 		fmt.Fprintf(w, "\nbooks: nothing is closed yet; the first month to close begins them, such as %s\n", r.Next)
+	}
+	for _, m := range r.Months {
+		if slices.ContainsFunc(m.Holds, func(h jobs.Hold) bool { return h.Code != jobs.HeldNotOver }) {
+			fmt.Fprintf(w, "\n%s is held:\n", m.Month)
+			writeHolds(w, m.Holds)
+		}
 	}
 	fmt.Fprintln(w, "\ntaken in:")
 	t := newTable("KIND", ">FILES", ">RECORDS", ">REFUSED")
@@ -84,16 +92,19 @@ func writeMonths(w io.Writer, months []jobs.MonthStatus) {
 	}
 	t := newTable("MONTH", "STATE", ">REVISION", ">INVOICES", ">LINES", ">TOTAL", "", ">ERRORS", ">WARNINGS", "")
 	for _, m := range months {
-		note := ""
+		var notes []string
+		if len(m.ApprovedBy) > 0 {
+			notes = append(notes, "approved by "+strings.Join(m.ApprovedBy, ", "))
+		}
 		if m.NewInputs > 0 {
-			note = plural(m.NewInputs, "input") + " since: bill again"
+			notes = append(notes, plural(m.NewInputs, "input")+" since: bill again")
 		}
 		total, currency := "", ""
 		if len(m.Totals) > 0 {
 			total, currency = m.Totals[0].Total, m.Totals[0].Currency
 		}
 		t.add(m.Month, m.State, strconv.Itoa(m.Revision), strconv.Itoa(m.Invoices), strconv.Itoa(m.Lines), total, currency,
-			strconv.Itoa(m.Exceptions.Errors+m.Late.Errors), strconv.Itoa(m.Exceptions.Warnings+m.Late.Warnings), note)
+			strconv.Itoa(m.Exceptions.Errors+m.Late.Errors), strconv.Itoa(m.Exceptions.Warnings+m.Late.Warnings), strings.Join(notes, "; "))
 		for _, c := range m.Totals[min(1, len(m.Totals)):] {
 			t.add("", "", "", "", "", c.Total, c.Currency, "", "", "")
 		}
