@@ -100,7 +100,7 @@ func (n *wholeText) UnmarshalJSON(data []byte) error {
 	if text == "null" {
 		return nil
 	}
-	var f float64 //nolint:forbidigo // a count of seats, and checked to be whole
+	var f float64 // a count of seats, checked to be whole
 	if err := json.Unmarshal([]byte(text), &f); err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
 		return fmt.Errorf("quantity %.40s: want a whole number", data)
 	}

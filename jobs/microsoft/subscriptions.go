@@ -202,7 +202,10 @@ func ReadSnapshot(r io.Reader) iter.Seq2[CustomerSnapshot, error] {
 				return // what stands behind the last line's end is no line
 			}
 			var one CustomerSnapshot
-			if err := json.Unmarshal(bytes.TrimSpace(line), &one); err != nil || one.CustomerID == "" {
+			if err = json.Unmarshal(bytes.TrimSpace(line), &one); err == nil && one.CustomerID == "" {
+				err = errors.New("it names no customer")
+			}
+			if err != nil {
 				yield(CustomerSnapshot{}, fmt.Errorf("read snapshot, line %d: not a customer's subscriptions: %w", number, err))
 				return
 			}
