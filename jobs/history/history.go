@@ -125,6 +125,9 @@ type Outcome struct {
 	Outputs []Ref `json:"outputs,omitempty"`
 	// Counts are named by what they count, such as lines, invoices, records.
 	Counts map[string]int64 `json:"counts,omitempty"`
+	// Basis is what the outcome came of, such as a revision or the hashes of files:
+	// while it is the same there is nothing to do again, or still to wait.
+	Basis string `json:"basis,omitempty"`
 	// Exceptions need somebody to look: exceptions of a month, refused records,
 	// findings, differences.
 	Exceptions int64 `json:"exceptions,omitempty"`
@@ -150,6 +153,8 @@ type Standing struct {
 	Parked bool `json:"parked,omitempty"`
 	// Waiting is what the slice waits for, by its code.
 	Waiting string `json:"waiting,omitempty"`
+	// Basis is that of the newest attempt that was done, or waits.
+	Basis string `json:"basis,omitempty"`
 }
 
 // Retry says when what failed is tried again.
@@ -181,9 +186,10 @@ func (r Retry) wait(failures int) time.Duration {
 // After is where a slice stands once the attempt ended. An attempt by hand that
 // fails leaves a parked slice parked.
 func (r Retry) After(before Standing, e Ended) Standing {
-	after := Standing{Done: before.Done}
+	after := Standing{Done: before.Done, Basis: before.Basis}
 	switch e.Result {
 	case Done:
+		after.Basis = e.Basis
 		if e.Tick.After(after.Done) {
 			after.Done = e.Tick
 		}
@@ -195,7 +201,7 @@ func (r Retry) After(before Standing, e Ended) Standing {
 		after.Failures, after.Interruptions = before.Failures, before.Interruptions+1
 		after.Parked = before.Parked || after.Interruptions >= r.Interruptions
 	case Waiting:
-		after.Waiting = e.Code
+		after.Waiting, after.Basis = e.Code, e.Basis
 	case Stopped:
 		after = before
 	}

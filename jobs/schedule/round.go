@@ -28,8 +28,11 @@ type Scheduler struct {
 	Bucket  bucket.Bucket
 	History *history.Store
 	Retry   history.Retry
-	// First is the first month to mind, where the bucket's schedule has not run before.
-	First func(ctx context.Context, now time.Time) (pricing.Month, error)
+	// Begins is the first month to mind, where the bucket's schedule has not run before.
+	Begins func(ctx context.Context, now time.Time) (pricing.Month, error)
+	// Minds is the first month that may still have something to do, from the one on
+	// with which the schedule began: history is longer than what is read of it.
+	Minds func(ctx context.Context, began pricing.Month, now time.Time) (pricing.Month, error)
 	Clock Clock
 	// Poll is how long the schedule sleeps at most, since a person, or another program,
 	// may have acted meanwhile. 0: a minute.
@@ -135,18 +138,22 @@ func (s *Scheduler) asks(ctx context.Context, at Moment) ([]asked, error) {
 	return all, errors.Join(failed...)
 }
 
-// moment is now, with the month that the schedule began with.
+// moment is now, with the first month to mind. keep records with which month the
+// schedule begins.
 func (s *Scheduler) moment(ctx context.Context, keep bool) (Moment, error) {
 	now := s.Clock.Now().UTC()
-	first, found, err := s.History.Began(ctx)
-	if err != nil || found {
-		return Moment{now, first}, err
+	began, found, err := s.History.Began(ctx)
+	if err == nil && !found {
+		began, err = s.Begins(ctx, now)
+		if err == nil && keep {
+			began, err = s.History.Beginning(ctx, began, now)
+		}
 	}
-	if first, err = s.First(ctx, now); err != nil || !keep {
-		return Moment{now, first}, err
+	if err != nil {
+		return Moment{}, err
 	}
-	first, err = s.History.Beginning(ctx, first, now)
-	return Moment{now, first}, err
+	first, err := s.Minds(ctx, began, now)
+	return Moment{Now: now, First: first}, err
 }
 
 // view reads where the slices stand that may be asked for.
@@ -199,7 +206,8 @@ func (s *Scheduler) Due(ctx context.Context) ([]Plan, error) {
 
 // request is an attempt that the calendar asks for.
 func (s *Scheduler) request(at Moment, a asked, all []asked, view history.View) Request {
-	return Request{Ask: a.Ask, Moment: at, Open: open(a, all, view), Log: s.Log}
+	track := view.Of(a.Slice)
+	return Request{Ask: a.Ask, Moment: at, Stands: track.Standing(), Last: track.Last, Open: open(a, all, view), Log: s.Log}
 }
 
 // open are the imports that the month of a slice needs and that are not done: they

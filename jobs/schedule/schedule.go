@@ -79,6 +79,9 @@ type Request struct {
 	Accept string
 	// ByHand: a person asked for it.
 	ByHand bool
+	// Stands is where the slice stands, and Last how it ended last; nil: it did not run.
+	Stands history.Standing
+	Last   *history.Ended
 	// Open are imports that should have been done before, and were not.
 	Open []Open
 	Log  *slog.Logger
