@@ -51,6 +51,15 @@ func TestMonths(t *testing.T) {
 	if want := "[2023-06 10000 closed 2023-07 2 draft]"; fmt.Sprint(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	for _, m := range months {
+		alone, ok, err := s.Month(s.ctx, m.Month)
+		if err != nil || !ok || fmt.Sprint(alone) != fmt.Sprint(m) {
+			t.Errorf("%s alone: %v, %v, %v; want %v", m.Month, alone, ok, err, m)
+		}
+	}
+	if m, ok, err := s.Month(s.ctx, month("2023-08")); ok || err != nil {
+		t.Errorf("2023-08, without a manifest: %v, %v", m, err)
+	}
 }
 
 func TestMonthsRefuses(t *testing.T) {
