@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -75,11 +74,12 @@ func (m *Memory) snapshot(prefix string) []Info {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var infos []Info
-	for _, key := range slices.Sorted(maps.Keys(m.objects)) {
+	for key, data := range m.objects {
 		if strings.HasPrefix(key, prefix) {
-			infos = append(infos, Info{Key: key, Size: int64(len(m.objects[key])), Modified: m.dates[key]})
+			infos = append(infos, Info{Key: key, Size: int64(len(data)), Modified: m.dates[key]})
 		}
 	}
+	slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.Key, b.Key) })
 	return infos
 }
 
