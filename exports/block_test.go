@@ -391,5 +391,9 @@ func BenchmarkCSVBlock(b *testing.B) {
 }
 
 func BenchmarkParquetBlock(b *testing.B) {
-	benchmarkBlocks(b, func() (blockEncoder, error) { return NewParquet(io.Discard, "EUR") })
+	p, err := NewParquet(io.Discard, "EUR")
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchmarkBlocks(b, func() (blockEncoder, error) { return p, p.Reset(io.Discard, "EUR") })
 }

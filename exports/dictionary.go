@@ -60,7 +60,7 @@ func addWord[T string | []byte](d *dictionary, s T, hash uint32) int32 {
 	d.hashes = append(d.hashes, hash)
 	d.page = appendSized(d.page, s)
 	if 2*d.len() > len(d.slots) {
-		d.slots = make([]int32, 4*len(d.slots))
+		d.slots = emptySlots(d.slots, 4*len(d.slots))
 		for n, h := range d.hashes {
 			d.place(int32(n), h)
 		}
@@ -93,7 +93,12 @@ func (d *dictionary) boundsOf(numbers []int32) (least, most []byte) {
 	return least, most
 }
 
+// reset forgets all texts. After few there are fewer slots, for all of them
+// have to be cleared.
 func (d *dictionary) reset() {
+	for len(d.slots) > 64 && 16*d.len() < len(d.slots) {
+		d.slots = d.slots[:len(d.slots)/4]
+	}
 	d.page, d.starts, d.hashes = d.page[:0], d.starts[:0], d.hashes[:0]
 	clear(d.slots)
 }
@@ -149,11 +154,15 @@ func (d *numberDictionary) number(v int64) int32 {
 func (d *numberDictionary) slot(v int64) int { return int(uint64(v) * 0x9e3779b97f4a7c15 >> d.shift) }
 
 func (d *numberDictionary) resize(size int) {
-	if size <= cap(d.slots) {
-		d.slots = d.slots[:size]
-		clear(d.slots)
-	} else {
-		d.slots = make([]int32, size)
-	}
+	d.slots = emptySlots(d.slots, size)
 	d.shift = 64 - bits.TrailingZeros(uint(size))
+}
+
+// emptySlots returns so many empty slots, in the memory given if it suffices.
+func emptySlots(slots []int32, size int) []int32 {
+	if size > cap(slots) {
+		return make([]int32, size)
+	}
+	clear(slots[:size])
+	return slots[:size]
 }

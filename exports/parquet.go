@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/calends/calends/pipeline/invoice"
@@ -40,6 +41,7 @@ type Parquet struct {
 	// Of rows of blocks.
 	number string // of the invoice
 	rate   rowRate
+	words  rowWords
 }
 
 // sharers are the distinct accounts or items of a row group. Whatever text of
@@ -49,6 +51,7 @@ type sharers[T any] struct {
 	last    *T
 	number  int32   // of the last one
 	rows    []int32 // by row, the number of its account or item
+	placed  placed
 }
 
 // take makes one that is known the current one.
@@ -70,21 +73,40 @@ func (s *sharers[T]) add(one *T) {
 }
 
 func (s *sharers[T]) reset() {
+	if len(s.numbers) > maxItems {
+		s.numbers = map[*T]int32{} // to clear a map costs what it once held
+	}
 	clear(s.numbers)
 	s.last, s.rows = nil, s.rows[:0]
+	s.placed.of = nil
+}
+
+// placed are the numbers of what the rows of blocks name by its place.
+type placed struct {
+	of      *invoice.Shared
+	numbers []int32 // number + 1, 0 for one that was not looked up yet
+}
+
+// at returns where the number of a place stands.
+func (p *placed) at(of *invoice.Shared, place int32, places int) *int32 {
+	if p.of != of || int(place) >= len(p.numbers) {
+		if p.of != of {
+			p.numbers = p.numbers[:0]
+		}
+		from := len(p.numbers)
+		p.of, p.numbers = of, slices.Grow(p.numbers, places-from)[:places]
+		clear(p.numbers[from:])
+	}
+	return &p.numbers[place]
 }
 
 // NewParquet returns an encoder of lines in one currency that writes to w.
 func NewParquet(w io.Writer, currency string) (*Parquet, error) {
-	digits, err := minorDigits(currency)
-	if err != nil {
-		return nil, fmt.Errorf("write reconciliation.parquet: %w", err)
-	}
-	p := &Parquet{file: newParquetFile(w), currency: currency}
+	p := &Parquet{file: newParquetFile(w)}
 	p.accounts.numbers, p.items.numbers = map[*invoice.Account]int32{}, map[*invoice.Item]int32{}
 	for i := range columns {
 		of := columns[i].owner
-		p.columns[i] = newParquetColumn(&columns[i], digits)
+		p.columns[i] = newParquetColumn(&columns[i], 0)
 		p.of[of] = append(p.of[of], &p.columns[i])
 		switch of {
 		case ofAccount:
@@ -94,7 +116,30 @@ func NewParquet(w io.Writer, currency string) (*Parquet, error) {
 		case ofLine:
 		}
 	}
+	if err := p.Reset(w, currency); err != nil {
+		return nil, err
+	}
 	return p, nil
+}
+
+// Reset makes the encoder write another file to w, whatever became of the one
+// before, in the memory of that: a large row group takes some 50 MB, which are
+// not quick to come by.
+func (p *Parquet) Reset(w io.Writer, currency string) error {
+	digits, err := minorDigits(currency)
+	if err != nil {
+		p.err = fmt.Errorf("write reconciliation.parquet: %w", err)
+		return p.err
+	}
+	p.file.reset(w)
+	p.clear()
+	for i := range p.columns {
+		if c := &p.columns[i]; c.amount != nil {
+			c.scale = digits
+		}
+	}
+	p.currency, p.number, p.totals, p.err = currency, "", invoice.Totals{}, nil
+	return nil
 }
 
 // Encode writes one line.
@@ -143,12 +188,17 @@ func (p *Parquet) fail(err error) {
 // flush writes the open row group and starts the next one.
 func (p *Parquet) flush() {
 	p.fail(p.file.writeGroup(p.columns[:], p.rows))
+	p.clear()
+}
+
+// clear forgets the open row group.
+func (p *Parquet) clear() {
 	for i := range p.columns {
 		p.columns[i].reset()
 	}
 	p.accounts.reset()
 	p.items.reset()
-	p.rate = rowRate{}
+	p.rate, p.words = rowRate{}, rowWords{}
 	p.rows = 0
 }
 

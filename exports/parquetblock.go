@@ -83,12 +83,17 @@ func priceUnits(price int64) int64 {
 	return q
 }
 
-// rowRate is the rate whose values its columns hold, if known, and where charge
-// types stand in the dictionary of the open row group.
+// rowRate is the rate whose values its columns hold, if known.
 type rowRate struct {
 	invoice.Rate
 	known bool
-	types [len(invoice.ChargeTypes)]int32 // index + 1
+}
+
+// rowWords say where what rows have stands in the dictionaries of the open row group.
+type rowWords struct {
+	types              [len(invoice.ChargeTypes)]int32 // index + 1
+	adjustment, reason int32                           // of no note
+	blank              bool                            // those two are known
 }
 
 // appendRows appends rows to the open row group until one cannot be, and
@@ -99,19 +104,22 @@ func (p *Parquet) appendRows(b *invoice.Block, rows []invoice.Row) int {
 	}
 	p.makeRoom(len(rows))
 	n := 0
+	var totals invoice.Totals
 	for n < len(rows) && rows[n].Rate == rows[0].Rate && p.appendShared(b, &rows[n]) {
+		r := &rows[n]
+		totals.Merge(invoice.Totals{Lines: 1, Subtotal: r.Subtotal, TaxTotal: r.TaxTotal, Total: r.Total})
 		n++
 	}
 	rows = rows[:n]
+	p.totals.Merge(totals)
+	p.columns[columnSubscriptionID].ids.appendRows(b, rows, func(r *invoice.Row) invoice.Text { return r.Subscription })
+	p.columns[columnOrderID].ids.appendRows(b, rows, func(r *invoice.Row) invoice.Text { return r.Order })
+	p.columns[columnReferenceID].ids.appendRows(b, rows, func(r *invoice.Row) invoice.Text { return r.Reference })
 	for i := range rowValues {
 		p.columns[rowValues[i].column].appendRows(rows, rowValues[i].value)
 	}
 	for _, i := range [...]int{columnInvoiceNumber, columnCurrency, columnPricingCurrency, columnExchangeRate} {
 		p.columns[i].repeatTimes(n)
-	}
-	for i := range rows {
-		r := &rows[i]
-		p.totals.Merge(invoice.Totals{Lines: 1, Subtotal: r.Subtotal, TaxTotal: r.TaxTotal, Total: r.Total})
 	}
 	p.rows += n
 	return n
@@ -140,46 +148,63 @@ func (p *Parquet) prepareRate(rate *invoice.Rate) bool {
 			return false
 		}
 	}
-	p.rate.Rate, p.rate.known = *rate, true
+	p.rate = rowRate{*rate, true}
 	return true
 }
 
-// appendShared appends the columns of one row that hold text, and reports
+// maxRowID bounds the ids of a row that is written without its line, so that
+// those of a row group are within [maxDictionary].
+const maxRowID = maxDictionary/parquetGroup - 4
+
+// appendShared appends the columns of one row that lines share, and reports
 // whether the row can be written without its line.
 func (p *Parquet) appendShared(b *invoice.Block, r *invoice.Row) bool {
 	const limit = 1_000_000_000_000_000_000 // 10^maxDigits
 	if r.Other >= 0 || b.Accounts[r.Account] == nil ||
 		r.Subtotal >= limit || r.Subtotal <= -limit || r.TaxTotal >= limit || r.TaxTotal <= -limit || r.Total >= limit || r.Total <= -limit ||
-		r.Quantity >= limit/quantityUnit || r.Quantity <= -limit/quantityUnit {
+		r.Quantity >= limit/quantityUnit || r.Quantity <= -limit/quantityUnit ||
+		!plainID(b, r.Subscription) || !plainID(b, r.Order) || !plainID(b, r.Reference) {
 		return false
 	}
-	var note invoice.Note
-	if r.Note >= 0 {
-		note = b.Notes[r.Note]
+	number := p.items.placed.at(b.Shared, r.Item, len(b.Items))
+	if *number == 0 || b.Accounts[r.Account] != p.accounts.last {
+		if p.prepare(b.Accounts[r.Account], b.Items[r.Item]) != nil {
+			return false
+		}
+		*number = p.items.number + 1
 	}
-	adjustment, reason := &p.columns[columnPriceAdjustment], &p.columns[columnCreditReasonCode]
-	subscription, order, reference := &p.columns[columnSubscriptionID].ids, &p.columns[columnOrderID].ids, &p.columns[columnReferenceID].ids
-	if p.prepare(b.Accounts[r.Account], b.Items[r.Item]) != nil ||
-		adjustment.setText(note.PriceAdjustment) != nil || reason.setText(note.CreditReasonCode) != nil ||
-		setID(subscription, b.Text(r.Subscription)) != nil || setID(order, b.Text(r.Order)) != nil || setID(reference, b.Text(r.Reference)) != nil {
-		return false
+	adjustment, reason, kind := &p.columns[columnPriceAdjustment], &p.columns[columnCreditReasonCode], &p.columns[columnChargeType]
+	switch {
+	case r.Note >= 0:
+		note := &b.Notes[r.Note]
+		if adjustment.setText(note.PriceAdjustment) != nil || reason.setText(note.CreditReasonCode) != nil {
+			return false
+		}
+	case !p.words.blank:
+		if adjustment.setText("") != nil || reason.setText("") != nil {
+			return false
+		}
+		p.words.adjustment, p.words.reason, p.words.blank = adjustment.index, reason.index, true
+	default:
+		adjustment.index, reason.index = p.words.adjustment, p.words.reason
 	}
-	kind := &p.columns[columnChargeType]
-	if p.rate.types[r.Type] == 0 {
+	if p.words.types[r.Type] == 0 {
 		if kind.setText(invoice.ChargeTypes[r.Type]) != nil {
 			return false
 		}
-		p.rate.types[r.Type] = kind.index + 1
+		p.words.types[r.Type] = kind.index + 1
 	}
-	kind.index = p.rate.types[r.Type] - 1
-	kind.repeat()
-	adjustment.repeat()
-	reason.repeat()
-	subscription.repeat()
-	order.repeat()
-	reference.repeat()
-	p.addShared()
+	kind.indexes = append(kind.indexes, p.words.types[r.Type]-1)
+	adjustment.indexes = append(adjustment.indexes, adjustment.index)
+	reason.indexes = append(reason.indexes, reason.index)
+	p.accounts.rows = append(p.accounts.rows, p.accounts.number)
+	p.items.rows = append(p.items.rows, *number-1)
 	return true
+}
+
+// plainID reports whether an id can be written without a closer look.
+func plainID(b *invoice.Block, id invoice.Text) bool {
+	return id.Len <= maxRowID && plainText(b.Text(id))
 }
 
 // makeRoom makes room for n more rows. Twice as much as there was is allocated

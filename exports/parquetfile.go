@@ -47,6 +47,11 @@ func newParquetFile(w io.Writer) *parquetFile {
 	return &parquetFile{w: w, root: "reconciliation", codec: zstd.Codec{Level: zstd.SpeedFastest, Concurrency: 1}}
 }
 
+// reset begins another file in the memory of this one.
+func (f *parquetFile) reset(w io.Writer) {
+	f.w, f.offset, f.groups, f.indexes = w, 0, nil, nil
+}
+
 // write starts the file with its magic, so that nothing is written before the
 // first row group is known to be good.
 func (f *parquetFile) write(b []byte) error {

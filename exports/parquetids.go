@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/calends/calends/exports/zstdids"
+	"github.com/calends/calends/pipeline/invoice"
 )
 
 // idTexts are the texts of a column in which hardly one comes again but in the
@@ -39,6 +40,25 @@ func setID[T string | []byte](t *idTexts, s T) error {
 	t.page = appendSized(room(t.page, 4+len(s)), s)
 	t.longest = max(t.longest, len(s))
 	return nil
+}
+
+// appendRows appends an id of each row of a block. They are plain.
+func (t *idTexts) appendRows(b *invoice.Block, rows []invoice.Row, id func(*invoice.Row) invoice.Text) {
+	var last []byte
+	number := int32(t.len() - 1)
+	if number >= 0 {
+		last = t.text(number)
+	}
+	for i := range rows {
+		s := b.Text(id(&rows[i]))
+		if number < 0 || !bytes.Equal(s, last) {
+			t.starts = append(t.starts, uint32(len(t.page)))
+			t.page = appendSized(room(t.page, 4+len(s)), s)
+			t.longest = max(t.longest, len(s))
+			number, last = number+1, s
+		}
+		t.rows = append(t.rows, number)
+	}
 }
 
 // repeat gives one more row the last text.

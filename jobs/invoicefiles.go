@@ -105,18 +105,37 @@ func (f *invoiceFiles) writeParquet(ctx context.Context) error {
 	if !f.env.Formats.has(Parquet) {
 		return nil
 	}
-	var parquet *exports.Parquet
-	err := f.parquet.file(ctx, f.path(parquetName), func(w io.Writer) (err error) {
-		if parquet, err = exports.NewParquet(w, f.inv.Currency); err != nil {
+	var totals invoice.Totals
+	err := f.parquet.file(ctx, f.path(parquetName), func(w io.Writer) error {
+		parquet, err := f.parquetTo(w, f.inv.Currency)
+		if err != nil {
 			return err
 		}
-		return f.inv.lines.encode(ctx, parquet)
+		if err := f.inv.lines.encode(ctx, parquet); err != nil {
+			return err
+		}
+		totals = parquet.Totals()
+		select {
+		case f.parquets <- parquet:
+		default:
+		}
+		return nil
 	})
 	if err != nil {
 		return f.failed(err)
 	}
-	f.controls[1] = exports.Control{File: parquetName, SHA256: f.parquet.last().SHA256, Totals: parquet.Totals()}
+	f.controls[1] = exports.Control{File: parquetName, SHA256: f.parquet.last().SHA256, Totals: totals}
 	return nil
+}
+
+// parquetTo returns an encoder that writes to w, one that has been used if there is.
+func (p *publication) parquetTo(w io.Writer, currency string) (*exports.Parquet, error) {
+	select {
+	case parquet := <-p.parquets:
+		return parquet, parquet.Reset(w, currency)
+	default:
+		return exports.NewParquet(w, currency)
+	}
 }
 
 // writeRest checks what lies there and writes the workbook and the header.

@@ -119,8 +119,10 @@ type publication struct {
 	// places are where each customer's lines lie, for the state at close.
 	places []ledger.LinesAt
 	// slots bounds how many work while partners' folders are written; nil: one does.
-	slots   chan struct{}
-	telling sync.Mutex // one goroutine at a time tells how far it is
+	slots chan struct{}
+	// parquets are encoders whose file is written, for another one.
+	parquets chan *exports.Parquet
+	telling  sync.Mutex // one goroutine at a time tells how far it is
 }
 
 // commitsAhead is how many files may be waiting for the store while others are made.
@@ -313,8 +315,8 @@ func (p *publication) writeInvoices(ctx context.Context) error {
 	}
 	done, total := int64(0), int64(len(columns)+len(rest))
 	workers := max(1, p.env.Workers)
-	p.slots = make(chan struct{}, workers)
-	defer func() { p.slots = nil }()
+	p.slots, p.parquets = make(chan struct{}, workers), make(chan *exports.Parquet, workers)
+	defer func() { p.slots, p.parquets = nil, nil }()
 	for _, tasks := range [][]func(context.Context) error{columns, rest} {
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(workers + commitsAhead)
