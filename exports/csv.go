@@ -36,10 +36,10 @@ type CSV struct {
 	dates    dateTexts
 
 	// Of rows of blocks.
-	number   string // of the invoice
-	rate     invoice.Rate
-	rateText []byte // its pricing currency and exchange rate, each with its separator
-	prices   priceTexts
+	number string // of the invoice
+	head   rowHead
+	rows   rowItems
+	prices priceTexts
 }
 
 // sharedText is the text of all columns of an account or an item, each with its

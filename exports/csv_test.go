@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +141,36 @@ func TestAmountText(t *testing.T) {
 	for _, s := range []string{"", "-", ".", "1", "1.0", "1.000", "01.00", "+1.00", "-0.00", "1,00", " 1.00", "1.00 ", ".50", "1e2", "1_0.00", "10.0.0"} {
 		if got, err := parseAmount(s, 2); err == nil {
 			t.Errorf("amount %q was read as %d", s, got)
+		}
+	}
+}
+
+// A row's amounts and dates are what a line's are, in room that holds no more.
+func TestAmountAndDateOfARow(t *testing.T) {
+	t.Parallel()
+	amounts := []int64{0, math.MaxInt64, math.MinInt64}
+	for _, p := range powersOfTen {
+		amounts = append(amounts, p-1, p, p+1, -p+1, -p, -p-1, 7*p)
+	}
+	var room [24]byte
+	for digits := range 5 {
+		for _, minor := range amounts {
+			n := putAmount(room[:], 0, minor, digits)
+			if got, want := string(room[:n]), string(appendAmount(nil, minor, digits))+","; got != want {
+				t.Errorf("%d with %d decimals is %q, want %q", minor, digits, got, want)
+			}
+		}
+	}
+	var dates dateTexts
+	for _, d := range []pricing.Date{pricing.NoDate, firstText, lastText, 0, -1, 1, 1024, 20_000, 20_000 + 1024, 20_000} {
+		n := dates.put(room[:], 0, d)
+		if got, want := string(room[:n]), d.String()+","; got != want || !hasText(d) {
+			t.Errorf("date %d is %q, want %q", d, got, want)
+		}
+	}
+	for _, d := range []pricing.Date{firstText - 1, lastText + 1} {
+		if _, err := dates.append(nil, d); err == nil {
+			t.Errorf("date %d is written", d)
 		}
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"math/bits"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
@@ -266,38 +268,122 @@ func scaledBig(d decimal.Decimal, scale int) (int64, bool) {
 type dateTexts [1024]struct {
 	date  pricing.Date
 	known bool
-	text  [len("2006-01-02")]byte
+	// The separator behind it, and what makes it a size that is copied at once.
+	text [16]byte
 }
+
+const dateLength = len("2006-01-02")
 
 func (t *dateTexts) append(dst []byte, d pricing.Date) ([]byte, error) {
 	if d == pricing.NoDate {
 		return dst, nil
 	}
+	if !hasText(d) {
+		return dst, errDateRange
+	}
+	text := t.of(d)
+	return append(dst, text[:dateLength]...), nil
+}
+
+// of returns the text of a date that has one, and a separator.
+func (t *dateTexts) of(d pricing.Date) *[16]byte {
 	e := &t[uint32(d)%uint32(len(t))]
 	if e.date != d || !e.known {
-		if year, _, _ := d.Civil(); year < 0 || year > 9999 {
-			return dst, errDateRange
-		}
 		e.date, e.known = d, true
-		d.Append(e.text[:0])
+		_ = append(d.Append(e.text[:0]), separator)
 	}
-	return append(dst, e.text[:]...), nil
+	return &e.text
 }
+
+// put writes a date that has a text, or none, and a separator behind it: dst must
+// have 16 bytes of room. It returns where they end.
+func (t *dateTexts) put(dst []byte, n int, d pricing.Date) int {
+	if d == pricing.NoDate {
+		dst[n] = separator
+		return n + 1
+	}
+	*(*[16]byte)(dst[n:]) = *t.of(d)
+	return n + dateLength + 1
+}
+
+var (
+	firstText = pricing.DateOf(0, time.January, 1)
+	lastText  = pricing.DateOf(9999, time.December, 31)
+)
+
+// hasText reports whether a date can be written; none is written, too.
+func hasText(d pricing.Date) bool { return firstText <= d && d <= lastText || d == pricing.NoDate }
 
 // priceTexts remembers how prices of blocks are written: a month has few of them.
-type priceTexts [256]struct {
+type priceTexts [1024]struct {
 	price  int64
-	length uint8
-	text   [23]byte
+	length int
+	text   [24]byte // with the separator
 }
 
-func (t *priceTexts) append(dst []byte, price int64) []byte {
-	e := &t[uint64(price)*0x9e3779b97f4a7c15>>56]
+// put writes a price and a separator: dst must have 24 bytes of room. It returns
+// where they end.
+func (t *priceTexts) put(dst []byte, n int, price int64) int {
+	e := &t[uint64(price)*0x9e3779b97f4a7c15>>54]
 	if e.price != price || e.length == 0 {
 		e.price = price
-		e.length = uint8(len(appendUnits(e.text[:0], price, invoice.PriceScale)))
+		e.length = len(append(appendUnits(e.text[:0], price, invoice.PriceScale), separator))
 	}
-	return append(dst, e.text[:e.length]...)
+	*(*[24]byte)(dst[n:]) = e.text
+	return n + e.length
+}
+
+// putAmount writes what [appendAmount] does and a separator: dst must have 24
+// bytes of room. It returns where they end.
+func putAmount(dst []byte, n int, minor int64, digits int) int {
+	u := uint64(minor)
+	if minor < 0 {
+		dst[n] = '-'
+		n++
+		u = -u
+	}
+	end := n + max(decimalDigits(u), digits+1)
+	if digits > 0 {
+		end++
+	}
+	dst[end] = separator
+	at := end
+	for ; digits > 1; digits -= 2 {
+		at -= 2
+		pair := u % 100 * 2
+		dst[at], dst[at+1] = twoDigits[pair], twoDigits[pair+1]
+		u /= 100
+		if digits == 2 {
+			at--
+			dst[at] = '.'
+		}
+	}
+	if digits == 1 {
+		at -= 2
+		dst[at], dst[at+1] = '.', byte('0'+u%10)
+		u /= 10
+	}
+	for u >= 100 {
+		at -= 2
+		pair := u % 100 * 2
+		dst[at], dst[at+1] = twoDigits[pair], twoDigits[pair+1]
+		u /= 100
+	}
+	if u >= 10 {
+		dst[at-2], dst[at-1] = twoDigits[2*u], twoDigits[2*u+1]
+	} else {
+		dst[at-1] = byte('0' + u)
+	}
+	return end + 1
+}
+
+// decimalDigits returns how many digits a number has; 0 has one.
+func decimalDigits(u uint64) int {
+	n := bits.Len64(u) * 1233 >> 12 // by the logarithm, or one less
+	if n < len(powersOfTen) && u >= uint64(powersOfTen[n]) || n == 0 {
+		n++
+	}
+	return n
 }
 
 // parseDate reads YYYY-MM-DD, and blank as none.
