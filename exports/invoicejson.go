@@ -1,10 +1,12 @@
 package exports
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pricing"
@@ -126,7 +128,7 @@ func WriteInvoice(w io.Writer, inv *invoice.Invoice, p Provenance) error {
 		Policies:        inv.Policies,
 		Totals:          totals(inv.Totals),
 		Sections:        make([]sectionEntry, 0, len(inv.Sections)),
-		Customers:       make([]customerEntry, 0, len(inv.Customers)),
+		Customers:       []customerEntry{}, // see writeAround
 		PriceSheets:     make([]sheetEntry, 0, len(inv.Sheets)),
 		ExchangeRates:   make([]rateEntry, 0, len(inv.Rates)),
 		ControlTotals:   make([]controlEntry, 0, len(p.Controls)),
@@ -134,9 +136,6 @@ func WriteInvoice(w io.Writer, inv *invoice.Invoice, p Provenance) error {
 	}
 	for _, s := range inv.Sections {
 		file.Sections = append(file.Sections, sectionEntry{s.Name, totals(s.Totals)})
-	}
-	for _, c := range inv.Customers {
-		file.Customers = append(file.Customers, customerEntry{c.CustomerID, c.CustomerName, totals(c.Totals)})
 	}
 	for _, s := range inv.Sheets {
 		file.PriceSheets = append(file.PriceSheets, sheetEntry{s.Market, s.Month.String(), s.File, s.SHA256})
@@ -147,13 +146,82 @@ func WriteInvoice(w io.Writer, inv *invoice.Invoice, p Provenance) error {
 	for _, c := range p.Controls {
 		file.ControlTotals = append(file.ControlTotals, controlEntry{c.File, c.SHA256, totals(c.Totals)})
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	if err := e.Encode(file); err != nil {
+	text, err := jsonText(file, "  ")
+	if err == nil {
+		err = writeAround(w, text, inv)
+	}
+	if err != nil {
 		return fmt.Errorf("write invoice.json of partner %q: %w", inv.PartnerID, err)
 	}
 	return nil
+}
+
+// jsonText renders a value as the file has it, with a final newline.
+func jsonText(v any, indent string) ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetIndent("", indent)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return text.Bytes(), err
+}
+
+// noCustomers can stand nowhere else: no text of JSON has a line end in it.
+const noCustomers = "\n  \"customers\": []"
+
+// writeAround writes a file that was rendered without its customers around them.
+// A large invoice has tens of thousands, which take encoding/json, as it indents
+// what it wrote, ten times as long.
+func writeAround(w io.Writer, text []byte, inv *invoice.Invoice) (err error) {
+	at := bytes.Index(text, []byte(noCustomers)) + len(noCustomers) - len("]")
+	buf := append(make([]byte, 0, csvBuffer+csvBuffer/4), text[:at]...)
+	for i := range inv.Customers {
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		if buf, err = appendCustomer(buf, &inv.Customers[i], inv.MinorDigits); err != nil {
+			return fmt.Errorf("customer %q: %w", inv.Customers[i].CustomerID, err)
+		}
+		if len(buf) >= csvBuffer {
+			if _, err := w.Write(buf); err != nil {
+				return err
+			}
+			buf = buf[:0]
+		}
+	}
+	if len(inv.Customers) > 0 {
+		buf = append(buf, "\n  "...)
+	}
+	_, err = w.Write(append(buf, text[at:]...))
+	return err
+}
+
+// appendCustomer appends what encoding/json makes of a [customerEntry] there.
+func appendCustomer(dst []byte, c *invoice.CustomerTotal, digits int) (_ []byte, err error) {
+	dst = append(dst, "\n    {\n      \"customerId\": "...)
+	if dst, err = appendJSON(dst, c.CustomerID); err != nil {
+		return nil, err
+	}
+	dst = append(dst, ",\n      \"customerName\": "...)
+	if dst, err = appendJSON(dst, c.CustomerName); err != nil {
+		return nil, err
+	}
+	dst = strconv.AppendInt(append(dst, ",\n      \"lines\": "...), int64(c.Lines), 10)
+	dst = appendAmount(append(dst, ",\n      \"subtotal\": \""...), c.Subtotal, digits)
+	dst = appendAmount(append(dst, "\",\n      \"taxTotal\": \""...), c.TaxTotal, digits)
+	dst = appendAmount(append(dst, "\",\n      \"total\": \""...), c.Total, digits)
+	return append(dst, "\"\n    }"...), nil
+}
+
+// appendJSON appends a text as JSON.
+func appendJSON(dst []byte, s string) ([]byte, error) {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			text, err := jsonText(s, "")
+			return append(dst, bytes.TrimSuffix(text, []byte{'\n'})...), err
+		}
+	}
+	return append(append(append(dst, '"'), s...), '"'), nil
 }
 
 // ReadInvoice reads what [WriteInvoice] wrote. Fields that it does not know are

@@ -2,7 +2,9 @@ package exports
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -88,5 +90,39 @@ func TestInvoiceRefused(t *testing.T) {
 	}
 	if err := WriteInvoice(&brokenWriter{}, document(), provenance()); !errors.Is(err, errBroken) {
 		t.Errorf("broken writer: %v", err)
+	}
+}
+
+// A large invoice is written in pieces, and customers are as encoding/json writes them.
+func TestInvoiceJSONCustomers(t *testing.T) {
+	t.Parallel()
+	names := []string{"Plain Ltd", "", "M\u00fcller & <S\u00f6hne>", `"Quoted" \ Sons`, "tab\tand\nline", "\u2028\u2029\x7f", "broken \xff", "\u65e5\u672c", `"customers": []`}
+	for _, customers := range []int{0, 1, len(names), 5_000} {
+		inv := document()
+		inv.Customers = nil
+		var want []customerEntry
+		for i := range customers {
+			c := invoice.CustomerTotal{CustomerID: fmt.Sprintf("c%05d", i), CustomerName: names[i%len(names)],
+				Totals: invoice.Totals{Lines: i, Subtotal: int64(i) * 7, TaxTotal: -int64(i), Total: int64(i) * 6}}
+			inv.Customers = append(inv.Customers, c)
+			money := func(minor int64) string { return string(appendAmount(nil, minor, inv.MinorDigits)) }
+			want = append(want, customerEntry{c.CustomerID, c.CustomerName, totalsEntry{c.Lines, money(c.Subtotal), money(c.TaxTotal), money(c.Total)}})
+		}
+		var b bytes.Buffer
+		if err := WriteInvoice(&b, inv, provenance()); err != nil {
+			t.Fatal(err)
+		}
+		var file invoiceFile
+		if err := json.Unmarshal(b.Bytes(), &file); err != nil {
+			t.Fatal(err)
+		}
+		file.Customers = append([]customerEntry{}, want...)
+		whole, err := jsonText(file, "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(b.Bytes(), whole) {
+			t.Errorf("%d customers: the file is not what encoding/json writes:\n%.2000s", customers, b.Bytes())
+		}
 	}
 }
