@@ -29,12 +29,27 @@ func both(t *testing.T, currency string, f func(name string, open func() (e bloc
 		var b bytes.Buffer
 		return NewCSV(&b), b.Bytes
 	})
+	used := false
 	f("parquet", func() (blockEncoder, func() []byte) {
 		var b bytes.Buffer
 		p, err := NewParquet(&b, currency)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if used { // every other encoder has left a file half-written
+			if p, err = NewParquet(io.Discard, "CLF"); err != nil {
+				t.Fatal(err)
+			}
+			left := wildBlock(rand.New(rand.NewPCG(5, 6)), 100, "CLF")
+			p.SetInvoice("another")
+			if err := p.EncodeBlock(left, 0, len(left.Rows)); err != nil && !errors.Is(err, errTooLarge) {
+				t.Fatal(err)
+			}
+			if err := p.Reset(&b, currency); err != nil {
+				t.Fatal(err)
+			}
+		}
+		used = !used
 		return p, b.Bytes
 	})
 }
@@ -127,6 +142,7 @@ func wildBlock(random *rand.Rand, n int, currency string) *invoice.Block {
 	for _, i := range b.Items {
 		i.ProductID, i.SkuName, i.PromotionID = word(), word(), word()
 	}
+	b.Items = append(b.Items, b.Items[0]) // stands twice
 	for range 3 {
 		b.Rates = append(b.Rates, invoice.Rate{PricingCurrency: word(), Currency: currency, Exchange: decimal.New(random.Int64N(1000)-10, -int32(random.IntN(12)))})
 		b.Notes = append(b.Notes, invoice.Note{PriceAdjustment: word(), CreditReasonCode: word()})

@@ -87,6 +87,7 @@ func NewCSV(w io.Writer) *CSV {
 	return &CSV{
 		w: w, buf: appendHeader(make([]byte, 0, csvBuffer+csvBuffer/4), Columns()),
 		items: map[*invoice.Item]*sharedText[invoice.Item]{},
+		rows:  rowItems{known: map[*invoice.Item]*rowItem{}},
 	}
 }
 

@@ -42,34 +42,56 @@ type rowHead struct {
 // rowItem is the text of an item as it stands in rows, together with what hardly
 // ever differs between two rows of it.
 type rowItem struct {
-	of         *sharedText[invoice.Item]
-	rate, note int32        // their places
-	date       pricing.Date // of the rate
+	*sharedText[invoice.Item]
+	rate invoice.Rate
+	note invoice.Note
+	date pricing.Date // of the rate
 
 	middle []byte // from the currency to the subscription's id
 	tail   []byte // from the billing frequency to the term's dates
 	last   []byte // behind the reference
 	size   int    // of all of the item's text in a row
+
+	version int // how often it was formatted
 }
 
-// rowItems are the items of blocks by their place.
+// fits reports whether the text is that of a row with such a rate and note.
+func (t *rowItem) fits(rate *invoice.Rate, note *invoice.Note, date pricing.Date) bool {
+	return t.size > 0 && t.date == date && t.note == *note && t.rate.Currency == rate.Currency &&
+		t.rate.PricingCurrency == rate.PricingCurrency && t.rate.Exchange.Equal(rate.Exchange)
+}
+
+// rowItems are the items of rows, and which of them stand where in the block at hand.
 type rowItems struct {
-	of    *invoice.Shared
-	items []rowItem
+	known  map[*invoice.Item]*rowItem
+	of     *invoice.Shared
+	places []rowPlace
 }
 
-// at returns the item of a place, which may not be made ready yet.
-func (t *rowItems) at(of *invoice.Shared, place int32) *rowItem {
+// rowPlace is an item that fits the rows of a place with this rate and note, as
+// long as it is not formatted for others.
+type rowPlace struct {
+	item       *rowItem
+	version    int
+	rate, note int32
+	date       pricing.Date
+}
+
+func (p *rowPlace) fits(r *invoice.Row) bool {
+	return p.item != nil && p.version == p.item.version && p.rate == r.Rate && p.note == r.Note && p.date == r.RateDate
+}
+
+// at returns a place of what blocks share.
+func (t *rowItems) at(of *invoice.Shared, place int32) *rowPlace {
 	if t.of != of {
 		t.of = of
-		for i := range t.items {
-			t.items[i].of = nil
-		}
+		clear(t.places)
 	}
-	if n := len(t.items); int(place) >= n {
-		t.items = slices.Grow(t.items, len(of.Items)-n)[:len(of.Items)]
+	if n := len(t.places); int(place) >= n {
+		t.places = slices.Grow(t.places, len(of.Items)-n)[:len(of.Items)]
+		clear(t.places[n:])
 	}
-	return &t.items[place]
+	return &t.places[place]
 }
 
 // rowRoom is room for the fields of a row that are not its account's, item's
@@ -89,12 +111,11 @@ func (c *CSV) appendRow(b *invoice.Block, r *invoice.Row) bool {
 			return false
 		}
 	}
-	item := c.rows.at(b.Shared, r.Item)
-	if item.of == nil || item.rate != r.Rate || item.note != r.Note || item.date != r.RateDate {
-		if c.prepareItem(item, b, r) != nil {
-			return false
-		}
+	place := c.rows.at(b.Shared, r.Item)
+	if !place.fits(r) && c.prepareItem(place, b, r) != nil {
+		return false
 	}
+	item := place.item
 	order, subscription, reference := b.Text(r.Order), b.Text(r.Subscription), b.Text(r.Reference)
 	if !plainText(order) || !plainText(subscription) || !plainText(reference) ||
 		!hasText(r.OrderDate) || !hasText(r.ChargeStart) || !hasText(r.ChargeEnd) || !hasText(r.TermStart) || !hasText(r.TermEnd) {
@@ -106,12 +127,11 @@ func (c *CSV) appendRow(b *invoice.Block, r *invoice.Row) bool {
 		c.buf = slices.Grow(c.buf, end-n)
 	}
 	dst := c.buf[:end]
-	fixed := item.of
 	n += copy(dst[n:], c.head.text)
 	n += copy(dst[n:], order)
 	dst[n] = separator
 	n = c.dates.put(dst, n+1, r.OrderDate)
-	n += copy(dst[n:], fixed.run(0))
+	n += copy(dst[n:], item.run(0))
 	n += copy(dst[n:], chargeTypeTexts[r.Type])
 	n = c.prices.put(dst, n, r.UnitPrice)
 	n = putAmount(dst, n, r.Quantity, 0)
@@ -123,9 +143,9 @@ func (c *CSV) appendRow(b *invoice.Block, r *invoice.Row) bool {
 	dst[n] = separator
 	n = c.dates.put(dst, n+1, r.ChargeStart)
 	n = c.dates.put(dst, n, r.ChargeEnd)
-	n += copy(dst[n:], fixed.run(2))
+	n += copy(dst[n:], item.run(2))
 	n = c.prices.put(dst, n, r.EffectiveUnitPrice)
-	n += copy(dst[n:], fixed.run(3))
+	n += copy(dst[n:], item.run(3))
 	n = putAmount(dst, n, r.Quantity, 0)
 	n += copy(dst[n:], item.tail)
 	n = c.dates.put(dst, n, r.TermStart)
@@ -161,38 +181,61 @@ func (c *CSV) prepareHead(account *invoice.Account, currency string) (err error)
 	return nil
 }
 
-// prepareItem makes the text of a row's item ready, as its rate and note want it.
-func (c *CSV) prepareItem(t *rowItem, b *invoice.Block, r *invoice.Row) error {
-	rate, note := &b.Rates[r.Rate], invoice.Note{}
+// prepareItem puts the item of a row in its place, with the row's rate and note.
+func (c *CSV) prepareItem(place *rowPlace, b *invoice.Block, r *invoice.Row) error {
+	rate, note := &b.Rates[r.Rate], &invoice.Note{}
 	if r.Note >= 0 {
-		note = b.Notes[r.Note]
+		note = &b.Notes[r.Note]
 	}
-	t.of = nil
-	fixed, err := c.itemText(b.Items[r.Item])
-	if err != nil {
-		return err
+	item := place.item
+	if item == nil {
+		of := b.Items[r.Item]
+		if item = c.rows.known[of]; item == nil {
+			fixed, err := c.itemText(of)
+			if err != nil {
+				return err
+			}
+			if len(c.rows.known) >= maxItems {
+				clear(c.rows.known)
+			}
+			item = &rowItem{sharedText: fixed}
+			c.rows.known[of] = item
+		}
 	}
-	f := fields{dst: t.middle[:0], dates: &c.dates}
+	if !item.fits(rate, note, r.RateDate) {
+		if err := item.format(&c.dates, rate, note, r.RateDate); err != nil {
+			return err
+		}
+	}
+	*place = rowPlace{item, item.version, r.Rate, r.Note, r.RateDate}
+	return nil
+}
+
+// format makes the text that fits a rate and a note.
+func (t *rowItem) format(dates *dateTexts, rate *invoice.Rate, note *invoice.Note, date pricing.Date) error {
+	t.size = 0
+	t.version++
+	f := fields{dst: t.middle[:0], dates: dates}
 	f.text(rate.Currency)
 	f.text(note.PriceAdjustment)
-	f.append(fixed.run(1))
+	f.append(t.run(1))
 	t.middle = f.dst
-	f.dst = append(t.tail[:0], fixed.run(4)...)
+	f.dst = append(t.tail[:0], t.run(4)...)
 	f.text(rate.PricingCurrency)
 	if !rate.Exchange.IsZero() {
 		f.dst = appendNumber(f.dst, rate.Exchange)
 	}
 	f.dst = append(f.dst, separator)
-	f.date(r.RateDate)
-	f.append(fixed.run(5))
+	f.date(date)
+	f.append(t.run(5))
 	f.text(note.CreditReasonCode)
 	t.tail = f.dst
 	if f.err != nil {
 		return f.err
 	}
-	t.last = append(append(t.last[:0], bytes.TrimSuffix(fixed.run(6), separatorText)...), rowEnd...)
-	t.of, t.rate, t.note, t.date = fixed, r.Rate, r.Note, r.RateDate
-	t.size = len(fixed.text) + len(t.middle) + len(t.tail) + len(t.last)
+	t.last = append(append(t.last[:0], bytes.TrimSuffix(t.run(6), separatorText)...), rowEnd...)
+	t.rate, t.note, t.date = *rate, *note, date
+	t.size = len(t.text) + len(t.middle) + len(t.tail) + len(t.last)
 	return nil
 }
 
