@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -23,7 +24,8 @@ const (
 
 // login is the sign-in service.
 type login struct {
-	refresh     map[string]bool // those that hold
+	refresh     map[string]bool   // those that hold
+	codes       map[string]string // of the browser, with their challenges
 	tokens      map[string]access
 	certificate *x509.Certificate
 	refusal     *Refusal
@@ -45,7 +47,7 @@ type Refusal struct {
 }
 
 func (s *Server) newLogin() {
-	s.login = login{refresh: map[string]bool{RefreshToken: true}, tokens: make(map[string]access)}
+	s.login = login{refresh: map[string]bool{RefreshToken: true}, codes: make(map[string]string), tokens: make(map[string]access)}
 	s.mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		bare := s.login.bare
@@ -61,6 +63,7 @@ func (s *Server) newLogin() {
 			"token_endpoint":         here + "/oauth2/v2.0/token",
 		})
 	})
+	s.mux.HandleFunc("GET /{tenant}/oauth2/v2.0/authorize", s.authorize)
 	s.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.token)
 }
 
@@ -158,6 +161,16 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	switch form.Get("grant_type") {
 	case "client_credentials":
 		answer["access_token"] = fmt.Sprintf("app-access-token-%d", s.n)
+	case "authorization_code":
+		challenge := sha256.Sum256([]byte(form.Get("code_verifier")))
+		if want, ok := s.login.codes[form.Get("code")]; !ok || want != base64.RawURLEncoding.EncodeToString(challenge[:])+" "+form.Get("redirect_uri") {
+			signInError(w, http.StatusBadRequest, "invalid_grant", "AADSTS54005: The code was redeemed already, or by another: "+form.Get("code"))
+			return
+		}
+		delete(s.login.codes, form.Get("code"))
+		answer["access_token"], answer["refresh_token"] = fmt.Sprintf("user-access-token-%d", s.n), fmt.Sprintf("0.refresh-token-of-browser-%d", s.n)
+		s.login.refresh[answer["refresh_token"].(string)] = true
+		issued.user = true
 	case "refresh_token":
 		old := form.Get("refresh_token")
 		if !s.login.refresh[old] {
@@ -178,6 +191,24 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	}
 	s.login.tokens[answer["access_token"].(string)] = issued
 	signInJSON(w, http.StatusOK, answer)
+}
+
+// authorize sends the browser back at once, as if a person had signed in.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := r.URL.Query()
+	back := url.Values{"state": {q.Get("state")}}
+	if no := s.login.refusal; no != nil {
+		back.Set("error", no.Code)
+		back.Set("error_description", no.Description)
+	} else {
+		s.n++
+		code := fmt.Sprintf("code-of-browser-%d", s.n)
+		s.login.codes[code] = q.Get("code_challenge") + " " + q.Get("redirect_uri")
+		back.Set("code", code)
+	}
+	http.Redirect(w, r, q.Get("redirect_uri")+"/?"+back.Encode(), http.StatusFound)
 }
 
 func signInError(w http.ResponseWriter, status int, code, description string) {

@@ -147,14 +147,7 @@ func (t *Tokens) who() string {
 
 // signIn makes attempts until one is good or nothing can be hoped for.
 func (t *Tokens) signIn(ctx context.Context, scope string) (token, error) {
-	login, err := CheckLogin(t.o.Login)
-	if err != nil {
-		return token{}, err
-	}
-	if t.o.Tenant == "" || t.o.Client == "" {
-		return token{}, errors.New("the tenant or the client id is missing")
-	}
-	proof, hide, err := t.credential()
+	login, proof, hide, err := t.identity()
 	if err != nil {
 		return token{}, err
 	}
@@ -197,6 +190,19 @@ func CheckLogin(address string) (*url.URL, error) {
 	return u, nil
 }
 
+// identity is where to sign in, what proves that it is the application, and what of
+// that must not be shown.
+func (t *Tokens) identity() (login *url.URL, proof confidential.Credential, hide []string, err error) {
+	if login, err = CheckLogin(t.o.Login); err != nil {
+		return nil, proof, nil, err
+	}
+	if t.o.Tenant == "" || t.o.Client == "" {
+		return nil, proof, nil, errors.New("the tenant or the client id is missing")
+	}
+	proof, hide, err = t.credential()
+	return login, proof, hide, err
+}
+
 // credential is what proves that it is the application, and what of it must not
 // be shown.
 func (t *Tokens) credential() (proof confidential.Credential, hide []string, err error) {
@@ -225,9 +231,9 @@ func (t *Tokens) credential() (proof confidential.Credential, hide []string, err
 	return proof, nil, errors.New("neither a secret nor a certificate of the application is configured")
 }
 
-// ask is one attempt. Each has an MSAL client of its own, so that no cache but ours
-// decides what is asked for, and a credential that was replaced is noticed.
-func (t *Tokens) ask(ctx context.Context, login *url.URL, proof confidential.Credential, seed *seeded, scope string) (token, error) {
+// msal is a client with no cache but the one that is given. Each sign-in has its
+// own, so that nothing but ours decides what is asked for.
+func (t *Tokens) msal(login *url.URL, proof confidential.Credential, seed *seeded) (confidential.Client, error) {
 	authority := "https://" + login.Host + strings.TrimSuffix(login.Path, "/") + "/" + url.PathEscape(t.o.Tenant)
 	carrier := t.o.Transport
 	if login.Scheme == "http" {
@@ -240,7 +246,12 @@ func (t *Tokens) ask(ctx context.Context, login *url.URL, proof confidential.Cre
 	if seed != nil {
 		options = append(options, confidential.WithCache(seed))
 	}
-	client, err := confidential.New(authority, t.o.Client, proof, options...)
+	return confidential.New(authority, t.o.Client, proof, options...)
+}
+
+// ask is one attempt.
+func (t *Tokens) ask(ctx context.Context, login *url.URL, proof confidential.Credential, seed *seeded, scope string) (token, error) {
+	client, err := t.msal(login, proof, seed)
 	if err != nil {
 		return token{}, err
 	}
