@@ -9,6 +9,8 @@
 //
 // The number of series is bounded: a job has few subjects, slices stand alone only
 // while they are parked or wait, at most 200 of each, and months leave after a year.
+//
+// The label of a job is job_name: Prometheus keeps job for itself.
 package metrics
 
 import (

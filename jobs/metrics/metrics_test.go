@@ -187,23 +187,23 @@ func TestRuns(t *testing.T) {
 	w.ran("verify/2026-05", history.Done, 170*day)
 	m := w.refreshed()
 	w.expect(m, `
-		calends_run_last_success_timestamp_seconds{job="import-prices",subject="DE"} 1.7935344e+09
-		calends_run_last_success_timestamp_seconds{job="import-prices",subject="NL"} 1.7932752e+09
-		calends_run_last_success_timestamp_seconds{job="verify",subject=""} 1.7790192e+09
-		calends_run_duration_seconds{job="import-prices",subject="DE"} 60
-		calends_run_duration_seconds{job="import-prices",subject="NL"} 60
-		calends_run_duration_seconds{job="verify",subject=""} 60
-		calends_run_exceptions{job="import-prices",subject="DE"} 2
-		calends_run_exceptions{job="import-prices",subject="NL"} 0
-		calends_run_exceptions{job="verify",subject=""} 0
-		calends_run_rows{job="import-prices",of="records",subject="DE"} 9
-		calends_run_rows{job="import-prices",of="records",subject="NL"} 5
-		calends_run_failures{job="import-prices",subject="DE"} 0
-		calends_run_failures{job="import-prices",subject="NL"} 2
-		calends_run_failures{job="verify",subject=""} 0
-		calends_runs_total{job="import-prices",month="2026-10",result="done"} 2
-		calends_runs_total{job="import-prices",month="2026-10",result="failed"} 3
-		calends_runs_total{job="import-prices",month="2026-10",result="interrupted"} 1`)
+		calends_run_last_success_timestamp_seconds{job_name="import-prices",subject="DE"} 1.7935344e+09
+		calends_run_last_success_timestamp_seconds{job_name="import-prices",subject="NL"} 1.7932752e+09
+		calends_run_last_success_timestamp_seconds{job_name="verify",subject=""} 1.7790192e+09
+		calends_run_duration_seconds{job_name="import-prices",subject="DE"} 60
+		calends_run_duration_seconds{job_name="import-prices",subject="NL"} 60
+		calends_run_duration_seconds{job_name="verify",subject=""} 60
+		calends_run_exceptions{job_name="import-prices",subject="DE"} 2
+		calends_run_exceptions{job_name="import-prices",subject="NL"} 0
+		calends_run_exceptions{job_name="verify",subject=""} 0
+		calends_run_rows{job_name="import-prices",of="records",subject="DE"} 9
+		calends_run_rows{job_name="import-prices",of="records",subject="NL"} 5
+		calends_run_failures{job_name="import-prices",subject="DE"} 0
+		calends_run_failures{job_name="import-prices",subject="NL"} 2
+		calends_run_failures{job_name="verify",subject=""} 0
+		calends_runs_total{job_name="import-prices",month="2026-10",result="done"} 2
+		calends_runs_total{job_name="import-prices",month="2026-10",result="failed"} 3
+		calends_runs_total{job_name="import-prices",month="2026-10",result="interrupted"} 1`)
 }
 
 func TestSlices(t *testing.T) {
@@ -224,28 +224,28 @@ func TestSlices(t *testing.T) {
 	w.ran("close/2026-10", history.Stopped, hour)
 	m := w.refreshed()
 	w.expect(m, `
-		calends_slices{job="bill",state="done"} 1
-		calends_slices{job="bill",state="failing"} 0
-		calends_slices{job="bill",state="parked"} 0
-		calends_slices{job="bill",state="running"} 0
-		calends_slices{job="bill",state="stopped"} 1
-		calends_slices{job="bill",state="waiting"} 0
-		calends_slices{job="close",state="done"} 0
-		calends_slices{job="close",state="failing"} 0
-		calends_slices{job="close",state="parked"} 0
-		calends_slices{job="close",state="running"} 0
-		calends_slices{job="close",state="stopped"} 0
-		calends_slices{job="close",state="waiting"} 1
-		calends_slices{job="import-prices",state="done"} 0
-		calends_slices{job="import-prices",state="failing"} 1
-		calends_slices{job="import-prices",state="parked"} 2
-		calends_slices{job="import-prices",state="running"} 1
-		calends_slices{job="import-prices",state="stopped"} 0
-		calends_slices{job="import-prices",state="waiting"} 0
-		calends_slice_parked{job="import-prices",month="2026-03",subject="DE"} 1
-		calends_slice_parked{job="import-prices",month="2026-10",subject="NL"} 1
-		calends_slice_waiting{job="close",month="2026-10",reason="approval",subject=""} 1
-		calends_slice_waiting_since_timestamp_seconds{job="close",month="2026-10",reason="approval",subject=""} 1.79352714e+09`)
+		calends_slices{job_name="bill",state="done"} 1
+		calends_slices{job_name="bill",state="failing"} 0
+		calends_slices{job_name="bill",state="parked"} 0
+		calends_slices{job_name="bill",state="running"} 0
+		calends_slices{job_name="bill",state="stopped"} 1
+		calends_slices{job_name="bill",state="waiting"} 0
+		calends_slices{job_name="close",state="done"} 0
+		calends_slices{job_name="close",state="failing"} 0
+		calends_slices{job_name="close",state="parked"} 0
+		calends_slices{job_name="close",state="running"} 0
+		calends_slices{job_name="close",state="stopped"} 0
+		calends_slices{job_name="close",state="waiting"} 1
+		calends_slices{job_name="import-prices",state="done"} 0
+		calends_slices{job_name="import-prices",state="failing"} 1
+		calends_slices{job_name="import-prices",state="parked"} 2
+		calends_slices{job_name="import-prices",state="running"} 1
+		calends_slices{job_name="import-prices",state="stopped"} 0
+		calends_slices{job_name="import-prices",state="waiting"} 0
+		calends_slice_parked{job_name="import-prices",month="2026-03",subject="DE"} 1
+		calends_slice_parked{job_name="import-prices",month="2026-10",subject="NL"} 1
+		calends_slice_waiting{job_name="close",month="2026-10",reason="approval",subject=""} 1
+		calends_slice_waiting_since_timestamp_seconds{job_name="close",month="2026-10",reason="approval",subject=""} 1.79352714e+09`)
 	parked, waiting := m.Stuck()
 	if got := fmt.Sprint(parked, waiting); got != "[import-prices/DE/2026-03 import-prices/NL/2026-10] [close/2026-10]" {
 		t.Errorf("stuck are %s", got)
@@ -262,7 +262,7 @@ func TestTheFirstMonthOfTheScheduleIsAskedFor(t *testing.T) {
 	for range 3 {
 		w.ran("bill/"+old.String(), history.Failed, 1000*day)
 	}
-	w.expect(w.refreshed(), fmt.Sprintf(`calends_slice_parked{job="bill",month="%s",subject=""} 1`, old))
+	w.expect(w.refreshed(), fmt.Sprintf(`calends_slice_parked{job_name="bill",month="%s",subject=""} 1`, old))
 }
 
 func TestSeriesAreBounded(t *testing.T) {
@@ -360,7 +360,7 @@ func TestAPartThatCannotBeReadKeepsItsFigures(t *testing.T) {
 	}
 	w.expect(m, `
 		calends_price_list_age_days{market="DE"} 33
-		calends_runs_total{job="bill",month="2026-10",result="done"} 1
+		calends_runs_total{job_name="bill",month="2026-10",result="done"} 1
 		calends_snapshot_timestamp_seconds 1.7937072e+09
 		calends_snapshot_failed{part="differences"} 0
 		calends_snapshot_failed{part="ledger"} 1
