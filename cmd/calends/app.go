@@ -93,6 +93,7 @@ func (a *app) envOn(address string, config Config) (jobs.Env, error) {
 		Workers:  a.workers(config),
 		Log:      a.log,
 	}
+	env.Closing = config.Close
 	env.LockTTL, env.Waiting = a.globals.LeaseTTL, a.sayWaiting
 	if a.bar != nil {
 		env.Progress = a.bar.show

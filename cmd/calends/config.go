@@ -8,13 +8,16 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/calends/calends/jobs"
+	"github.com/calends/calends/jobs/microsoft"
+	"github.com/calends/calends/jobs/routine"
+	"github.com/calends/calends/jobs/webhook"
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
@@ -28,6 +31,15 @@ type Config struct {
 	// Policies hold for every partner that names no others.
 	Policies PolicyConfig            `yaml:"policies"`
 	Partners map[string]PolicyConfig `yaml:"partners"` // by PartnerId
+
+	// Close is what a month waits for before it closes.
+	Close jobs.Closing `yaml:"close"`
+	// Schedule, Imports, Exports and Webhooks are the schedule's.
+	Schedule  ScheduleConfig        `yaml:"schedule"`
+	Imports   ImportConfig          `yaml:"imports"`
+	Exports   []routine.Destination `yaml:"exports"`
+	Webhooks  []webhook.Options     `yaml:"webhooks"`
+	Microsoft microsoft.Options     `yaml:"microsoft"`
 
 	// resolved are the policies of Partners and, under "", those of all others.
 	resolved map[string]subscription.Policies
@@ -104,7 +116,7 @@ func parseConfig(data []byte) (Config, error) {
 		return Config{}, err
 	}
 	if len(document.Content) > 0 {
-		if err := settings().check("", document.Content[0]); err != nil {
+		if err := settingOf(reflect.TypeFor[Config]()).check("", document.Content[0]); err != nil {
 			return Config{}, err
 		}
 	}
@@ -135,7 +147,7 @@ func (c *Config) resolve() error {
 			return fmt.Errorf("partners: %s: %w", id, err)
 		}
 	}
-	return nil
+	return c.checkSchedule()
 }
 
 // but puts the names that other gives over those of p.
@@ -152,103 +164,4 @@ func (p PolicyConfig) but(other PolicyConfig) PolicyConfig {
 
 func (p PolicyConfig) parse() (subscription.Policies, error) {
 	return ledger.ParsePolicies(invoice.Policies{Rounding: p.Rounding, MonthEnd: p.MonthEnd, Windows: p.Windows})
-}
-
-// setting is what may stand at a place of the file: a mapping with the names below,
-// a plain value that fits, or either.
-type setting struct {
-	want  string // for people
-	fits  func(*yaml.Node) bool
-	below map[string]setting // "*" is any name
-}
-
-func settings() setting {
-	text := setting{want: "a text", fits: func(*yaml.Node) bool { return true }}
-	policies := setting{want: "a mapping of rounding, monthEnd and windows",
-		below: map[string]setting{"rounding": text, "monthEnd": text, "windows": text}}
-	bucket := setting{want: "an address, or a mapping with url", fits: text.fits, below: map[string]setting{
-		"url": text, "endpoint": text, "region": text, "checksums": text,
-		"pathStyle": {want: "true or false", fits: func(n *yaml.Node) bool { return n.Decode(new(bool)) == nil }},
-		"timeout":   {want: "a time with its unit, such as 30s", fits: func(n *yaml.Node) bool { return n.Decode(new(time.Duration)) == nil }},
-	}}
-	workers := setting{want: "a whole number", fits: func(n *yaml.Node) bool { _, err := strconv.Atoi(n.Value); return err == nil }}
-	partners := setting{want: "a mapping of PartnerIds to their policies", below: map[string]setting{"*": policies}}
-	return setting{want: "a mapping of bucket, partners, policies and workers",
-		below: map[string]setting{"bucket": bucket, "workers": workers, "policies": policies, "partners": partners}}
-}
-
-// check refuses what has no meaning, in a person's words. A setting that is misspelt
-// would otherwise silently not hold.
-func (s setting) check(path string, node *yaml.Node) error {
-	if node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	if path != "" {
-		path += ": "
-	}
-	switch {
-	case node.Tag == "!!null":
-		return nil // nothing is set
-	case node.Kind == yaml.MappingNode && s.below != nil:
-		return s.checkKeys(path, node)
-	case node.Kind == yaml.MappingNode:
-		return fmt.Errorf("line %d: %sit is a mapping: want %s", node.Line, path, s.want)
-	case node.Kind == yaml.SequenceNode:
-		return fmt.Errorf("line %d: %sit is a list: want %s", node.Line, path, s.want)
-	case s.fits == nil || !s.fits(node):
-		return fmt.Errorf("line %d: %s%q: want %s", node.Line, path, node.Value, s.want)
-	}
-	return nil
-}
-
-func (s setting) checkKeys(path string, node *yaml.Node) error {
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
-		below, ok := s.below[key.Value]
-		if !ok {
-			below, ok = s.below["*"]
-		}
-		if !ok {
-			return fmt.Errorf("line %d: unknown key %q%s", key.Line, key.Value, suggest(key.Value, slices.Sorted(maps.Keys(s.below))))
-		}
-		if err := below.check(path+key.Value, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// suggest names the known key that was probably meant, or all of them.
-func suggest(name string, known []string) string {
-	best, distance := "", len(name)/2+1
-	for _, k := range known {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf("; did you mean %q?", best)
-	}
-	return "; known are " + strings.Join(known, ", ")
-}
-
-// editDistance counts the letters to insert, remove or replace.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -171,3 +171,9 @@ func (b *Books) Begins(ctx context.Context, now time.Time) (pricing.Month, error
 	}
 	return schedule.MonthOf(now), nil
 }
+
+// What becomes of differences between Microsoft's subscriptions and the ledger's.
+const (
+	SnapshotReport  = "report"
+	SnapshotChanges = "changes"
+)
