@@ -43,8 +43,11 @@ type Bounds struct {
 
 // Validate refuses what no month could keep.
 func (b Bounds) Validate() error {
-	if b.TotalPercent != nil && b.TotalPercent.IsNegative() {
-		return fmt.Errorf("totalPercent %s: want 0 or more", b.TotalPercent)
+	if p := b.TotalPercent; p != nil {
+		// The exponent first: 1e999999999 is short as text and endless as a number.
+		if e := p.Exponent(); e < -16 || e > 16 || p.IsNegative() {
+			return fmt.Errorf("totalPercent %se%d: want a plain number, 0 or more", p.Coefficient(), e)
+		}
 	}
 	for _, bound := range []struct {
 		name  string

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -185,12 +186,13 @@ func TestBoundsOfCounts(t *testing.T) {
 
 func TestBoundsValidate(t *testing.T) {
 	t.Parallel()
-	minus, percent := -1, decimal.New(-1, -2)
+	minus, percent, endless := -1, decimal.New(-1, -2), decimal.New(1, 999999999)
 	for want, b := range map[string]Bounds{
-		"":                                   {},
-		"totalPercent -0.01: want 0 or more": {TotalPercent: &percent},
-		"exceptions -1: want 0 or more":      {Exceptions: &minus},
-		"parked -1: want 0 or more":          {Parked: &minus},
+		"": {},
+		"totalPercent -1e-2: want a plain number, 0 or more":       {TotalPercent: &percent},
+		"totalPercent 1e999999999: want a plain number, 0 or more": {TotalPercent: &endless},
+		"exceptions -1: want 0 or more":                            {Exceptions: &minus},
+		"parked -1: want 0 or more":                                {Parked: &minus},
 	} {
 		got := ""
 		if err := b.Validate(); err != nil {
@@ -199,6 +201,39 @@ func TestBoundsValidate(t *testing.T) {
 		if got != want {
 			t.Errorf("%+v: %q, want %q", b, got, want)
 		}
+	}
+}
+
+// TestBoundsOnTheDemo: what status and approve tell of April is what its close says.
+func TestBoundsOnTheDemo(t *testing.T) {
+	t.Parallel()
+	env := demoEnv(t)
+	env.Closing.Bounds = bounds(t, "{totalPercent: 20, exceptions: 0}")
+	april := mustMonth(t, "2024-04")
+	_, err := env.Close(t.Context(), april, "")
+	var held *HeldError
+	if !errors.As(err, &held) {
+		t.Fatal(err)
+	}
+	var codes []string
+	for _, h := range held.Holds {
+		codes = append(codes, strings.TrimSpace(string(h.Code)+" "+h.PartnerID))
+	}
+	want := []string{"parked", "missing-input", "total 6c483e07-8f13-4923-9228-bccb7b3b8939",
+		"total 80f6fb73-3725-4404-a0ee-98ef768080f3", "total b5d0230d-60d7-4799-9aac-0e83fb6c61ec", "exceptions"}
+	if !slices.Equal(codes, want) || !held.Missing {
+		t.Errorf("held by %v, want %v", held.Reasons(), want)
+	}
+	status, err := env.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := status.Months[3].Holds; !slices.Equal(got, held.Holds) {
+		t.Errorf("status says %v, the close %v", got, held.Holds)
+	}
+	approvals, err := env.Approvals(t.Context(), april)
+	if err != nil || !slices.Equal(approvals.Holds, held.Holds) {
+		t.Errorf("approvals say %v, %v, the close %v", approvals.Holds, err, held.Holds)
 	}
 }
 
