@@ -172,6 +172,10 @@ func (r *AuditResult) add(items []json.RawMessage, seen map[string]bool) error {
 		if len(changes)+len(left) == 0 {
 			r.Ignored++
 		}
+		if err := unwritable(changes); err != nil {
+			changes = nil
+			left = append(left, AuditLeft{RecordID: key, CustomerID: record.CustomerID, Operation: string(record.OperationType), Time: record.OperationDate, Reason: err.Error()})
+		}
 		r.Changes = append(r.Changes, changes...)
 		r.Left = append(r.Left, left...)
 	}

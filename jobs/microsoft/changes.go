@@ -120,5 +120,16 @@ func readsBack(line []byte, meant *change.Change) error {
 	return nil
 }
 
+// unwritable says why changes cannot be written, as what a service sends may have
+// values that no change can hold. One record must not stop the others.
+func unwritable(changes []*change.Change) error {
+	for _, c := range changes {
+		if _, err := encodeChange(c); err != nil {
+			return fmt.Errorf("it cannot be written as a change: %w", err)
+		}
+	}
+	return nil
+}
+
 // noChange is a change without any field, as the reader makes it.
 func noChange() *change.Change { return &change.Change{CustomTermEnd: pricing.NoDate} }

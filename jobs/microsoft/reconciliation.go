@@ -229,16 +229,18 @@ func (x *exporting) own(link string) (string, error) {
 	if err != nil || baseErr != nil {
 		return "", fmt.Errorf("%w: %q is no address", web.ErrNotData, web.Redact(link))
 	}
-	if u.Host != base.Host || u.Scheme != base.Scheme {
-		u = &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
-	}
-	if u.Host != "" {
-		return u.String(), nil
-	}
 	if u.Path == "" {
 		return "", fmt.Errorf("%w: %q leads nowhere", web.ErrNotData, web.Redact(link))
 	}
-	return service + "/" + strings.TrimPrefix(u.String(), "/"), nil
+	path := "/" + strings.TrimPrefix(u.EscapedPath(), "/")
+	// The service may itself lie below a path, as a stand-in on this machine does.
+	if below := strings.TrimRight(base.EscapedPath(), "/"); below != "" && strings.HasPrefix(path, below+"/") {
+		path = strings.TrimPrefix(path, below)
+	}
+	if u.RawQuery != "" {
+		path += "?" + u.RawQuery
+	}
+	return service + path, nil
 }
 
 // How long to wait before an operation is looked at again, where it does not say.

@@ -283,15 +283,14 @@ func TestExportGoesOnFetching(t *testing.T) {
 	t.Parallel()
 	o, _, plan := exports(t)
 	ctx, stop := context.WithCancel(t.Context())
-	o.Fail("part 2", func(http.ResponseWriter, *http.Request, http.Handler) {
-		// Not before the other two are there.
-		for range 500 {
-			done, _ := filepath.Glob(filepath.Join(plan.Folder, "*", "part-*.gz"))
-			if len(done) == 2 {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
+	two := make(chan struct{}) // files are there
+	plan.Progress = func(done, _ int) {
+		if done == 2 {
+			close(two)
 		}
+	}
+	o.Fail("part 2", func(http.ResponseWriter, *http.Request, http.Handler) {
+		<-two
 		stop()
 		panic(http.ErrAbortHandler)
 	})
@@ -301,6 +300,7 @@ func TestExportGoesOnFetching(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(plan.Folder, "*", "*", "*.part")); len(left) > 0 {
 		t.Errorf("left %s", left)
 	}
+	plan.Progress = nil
 	reads := o.Count("/blobs/")
 	got, err := o.ExportReconciliation(t.Context(), *plan)
 	if err != nil {

@@ -269,7 +269,11 @@ func Drift(snapshot iter.Seq2[CustomerSnapshot, error], ours iter.Seq2[drift.Our
 		}
 		findings := drift.Compare(c)
 		r.Findings += len(findings)
-		for _, f := range findings {
+		for i := range findings {
+			f := &findings[i]
+			if err := unwritable(f.Changes); err != nil {
+				f.Changes, f.Reason = nil, err.Error()
+			}
 			r.Proposed += len(f.Changes)
 		}
 		if len(findings) == 0 {
