@@ -23,6 +23,7 @@ type cli struct {
 	Close     closeCmd     `cmd:"" help:"Number and freeze a month."`
 	Export    exportCmd    `cmd:"" help:"Copy a month's files into a folder, or below a prefix of a store."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare a month with Microsoft's own file; every difference with its cause."`
+	Connect   connectCmd   `cmd:"" help:"Set up, and check, the connection to Microsoft."`
 	Status    statusCmd    `cmd:"" help:"Tell where every month stands and what was taken in."`
 	Verify    verifyCmd    `cmd:"" help:"Read everything again and prove that it adds up."`
 	Repair    repairCmd    `cmd:"" help:"Mend what can be mended of a damaged bucket."`

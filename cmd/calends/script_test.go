@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 //	same DIR DIR        two folders must hold the same files
 //	mentions PATH TEXT  the file, or one below the folder, must hold the text; also with !
 //	lock DIR, unlock    hold a bucket's lock
+//	microsoft FILE...   stand in for Microsoft; URL in the files becomes its address
 //	age DURATION PATH   the file, or those below the folder, came that long ago
 func TestScripts(t *testing.T) {
 	demo := sync.OnceValues(func() (string, error) { return finishedDemo(t) })
@@ -44,12 +45,13 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"code":     runWithCode,
-			"same":     sameFolders,
-			"mentions": mentions,
-			"lock":     holdLock,
-			"unlock":   releaseLock,
-			"age":      makeOlder,
+			"code":      runWithCode,
+			"same":      sameFolders,
+			"mentions":  mentions,
+			"lock":      holdLock,
+			"unlock":    releaseLock,
+			"age":       makeOlder,
+			"microsoft": func(ts *testscript.TestScript, _ bool, args []string) { startMicrosoft(t, ts, args) },
 			"demo": func(ts *testscript.TestScript, _ bool, args []string) {
 				from, err := demo()
 				ts.Check(err)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -215,3 +216,9 @@ func (i identities) Token(ctx context.Context, scope string) (string, error) {
 
 // Refused passes on that a token was not accepted.
 func (i identities) Refused(scope, token string) { i.of(scope).Refused(scope, token) }
+
+// SignIn lets a person sign in with a browser and stores their refresh token, as
+// signin.Tokens.Browse says.
+func (c *Client) SignIn(ctx context.Context, l net.Listener, show func(address string)) error {
+	return c.User.Browse(ctx, l, c.prices("").Scope, show)
+}
