@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,14 +69,13 @@ func (a *app) env() (jobs.Env, error) {
 	if err != nil {
 		return jobs.Env{}, err
 	}
-	address := a.globals.Bucket
-	if address == "" {
-		address = config.Bucket.URL
-	}
-	if address == "" {
-		address = defaultBucket
-	}
-	return a.envOn(address, config)
+	return a.envOn(a.bucketAddress(config), config)
+}
+
+// bucketAddress is where everything is kept: the flag's or the environment's, the
+// file's, or the default.
+func (a *app) bucketAddress(config Config) string {
+	return cmp.Or(a.globals.Bucket, config.Bucket.URL, defaultBucket)
 }
 
 // envOn is env on a bucket of the command's own.
@@ -99,6 +99,17 @@ func (a *app) envOn(address string, config Config) (jobs.Env, error) {
 		env.Progress = a.bar.show
 	}
 	return env, nil
+}
+
+// configFile names the configuration file that holds, for people.
+func (a *app) configFile() string {
+	if a.globals.Config != "" {
+		return a.globals.Config
+	}
+	if _, err := os.Stat(defaultConfig); err != nil {
+		return "none; everything is as by default"
+	}
+	return defaultConfig
 }
 
 // config reads the configuration file: the one that was named, or the one in

@@ -137,3 +137,20 @@ func (s ScheduleConfig) retry() history.Retry {
 	retry.Most = max(retry.First, retry.Most)
 	return retry
 }
+
+// off says why a job does not run by itself, "" if it does.
+func (c Config) off(name string, ticks schedule.Ticks) string {
+	noMicrosoft := c.Microsoft.IsZero()
+	switch {
+	case ticks.Off():
+		return "the configuration says so"
+	case name == routine.ExportName && len(c.Exports) == 0:
+		return "exports names no destination"
+	case name == routine.ImportPricesName && noMicrosoft, name == routine.ImportFXName && noMicrosoft,
+		name == routine.ImportOffersName && noMicrosoft, name == routine.ImportReconciliationName && noMicrosoft:
+		return "microsoft is not configured: drop files under inbox/"
+	case name == routine.ImportPricesName && len(c.Microsoft.Markets) == 0:
+		return "microsoft names no markets"
+	}
+	return ""
+}

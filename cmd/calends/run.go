@@ -31,6 +31,10 @@ type cli struct {
 	Explain   explainCmd   `cmd:"" help:"Say how a line came about: change, price, cycle, policy, arithmetic."`
 	Quote     quoteCmd     `cmd:"" help:"Say what a change would bill, without recording it."`
 	Prices    pricesCmd    `cmd:"" help:"Look up, list and compare price sheets."`
+	Schedule  scheduleCmd  `cmd:"" help:"Run jobs by themselves, by the calendar, until it is stopped."`
+	RunJob    runJobCmd    `cmd:"" name:"run" help:"Run one job now, or all that is due."`
+	Runs      runsCmd      `cmd:"" help:"List what ran, or show one run in full."`
+	Config    configCmd    `cmd:"" help:"Check the configuration."`
 	Bench     benchCmd     `cmd:"" help:"Bill an invented month of any size, and say how long it took."`
 	Version   versionCmd   `cmd:"" help:"Print the program's version."`
 }

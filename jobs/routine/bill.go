@@ -70,7 +70,7 @@ func (j Job) billed(ctx context.Context, month pricing.Month, r jobs.BillResult)
 		lines += inv.Lines
 	}
 	out := history.Outcome{
-		Summary: fmt.Sprintf("%s of %s, revision %d: %d invoices, %d lines, %d errors, %d warnings", r.State, r.Month, r.Revision, len(r.Invoices), lines, r.Errors, r.Warnings),
+		Summary: fmt.Sprintf("%s %s, revision %d: %d invoices, %d lines, %d errors, %d warnings", r.Month, r.State, r.Revision, len(r.Invoices), lines, r.Errors, r.Warnings),
 		Counts: map[string]int64{"invoices": int64(len(r.Invoices)), "lines": int64(lines), "revision": int64(r.Revision),
 			"errors": int64(r.Errors), "warnings": int64(r.Warnings), "parked": int64(r.Subscriptions.Parked)},
 		Exceptions: int64(r.Errors),

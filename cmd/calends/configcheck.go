@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/calends/calends/jobs"
+	"github.com/calends/calends/jobs/schedule"
+	"github.com/calends/calends/jobs/secret"
+)
+
+type configCmd struct {
+	Check configCheckCmd `cmd:"" help:"Read the configuration, and say what it comes to and what is missing."`
+}
+
+type configCheckCmd struct{}
+
+// Help tells more than one line.
+func (configCheckCmd) Help() string {
+	return `Reads the configuration file as every command does: unknown keys and values that cannot be are errors.
+Besides it looks whether each secret that it names is there, opens the bucket's address, and says when each
+job runs next. It reads no object and asks nobody; calends connect check asks Microsoft.`
+}
+
+// configCheck is what a configuration comes to.
+type configCheck struct {
+	File    string     `json:"file"`
+	Bucket  string     `json:"bucket"`
+	Zone    string     `json:"zone"`
+	Jobs    []jobTicks `json:"jobs"`
+	Missing []string   `json:"missing"`
+}
+
+// jobTicks says when a job runs.
+type jobTicks struct {
+	Job  string `json:"job"`
+	Cron string `json:"cron"`
+	Next string `json:"next,omitempty"`
+	// Off says why it does not run by itself.
+	Off string `json:"off,omitempty"`
+}
+
+// Run checks.
+func (configCheckCmd) Run(_ context.Context, a *app) error {
+	config, err := a.config()
+	if err != nil {
+		return err
+	}
+	if _, err := a.env(); err != nil {
+		return err
+	}
+	result := configCheck{File: a.configFile(), Bucket: a.bucketAddress(config), Zone: config.Schedule.Zone, Missing: config.missing()}
+	if result.Zone == "" {
+		result.Zone = "UTC"
+	}
+	ticks, err := config.Schedule.ticks()
+	if err != nil {
+		return fmt.Errorf("%w: %w", jobs.ErrUsage, err)
+	}
+	now := schedule.SystemClock{}.Now()
+	for _, name := range slices.Sorted(maps.Keys(ticks)) {
+		j := jobTicks{Job: name, Cron: ticks[name].String(), Off: config.off(name, ticks[name])}
+		if next := ticks[name].Next(now); j.Off == "" && !next.IsZero() {
+			j.Next = next.UTC().Format(time.RFC3339)
+		}
+		result.Jobs = append(result.Jobs, j)
+	}
+	if err := a.show(view{json: result, rows: result.rows(), text: result.write}); err != nil {
+		return err
+	}
+	if len(result.Missing) > 0 {
+		return fmt.Errorf("%w: %s", jobs.ErrMissing, result.Missing[0])
+	}
+	return nil
+}
+
+// missing are the secrets that the configuration names and that are not there.
+func (c Config) missing() []string {
+	missing := []string{}
+	look := func(what string, s secret.Source) {
+		if s.IsZero() {
+			return
+		}
+		if _, err := s.Read(os.LookupEnv); err != nil {
+			missing = append(missing, what+": "+err.Error())
+		}
+	}
+	look("microsoft: secret", c.Microsoft.Secret)
+	look("microsoft: certificate", c.Microsoft.Certificate)
+	look("microsoft: refreshToken", c.Microsoft.RefreshToken)
+	for i, w := range c.Webhooks {
+		for _, s := range w.Secret {
+			look(fmt.Sprintf("webhooks %d: secret", i+1), s)
+		}
+	}
+	return missing
+}
+
+func (r configCheck) rows() *table {
+	t := newTable("JOB", "CRON", "NEXT", "OFF")
+	for _, j := range r.Jobs {
+		t.add(j.Job, j.Cron, j.Next, j.Off)
+	}
+	return t
+}
+
+func (r configCheck) write(w io.Writer) {
+	fmt.Fprintf(w, "configuration  %s\nbucket         %s\nzone           %s\n\n", r.File, r.Bucket, r.Zone)
+	r.rows().write(w, "")
+	if len(r.Missing) > 0 {
+		fmt.Fprintln(w, "\nmissing")
+	}
+	for _, m := range r.Missing {
+		fmt.Fprintf(w, "  %s\n", m)
+	}
+}
