@@ -255,7 +255,7 @@ func TestHeldErrorIsShort(t *testing.T) {
 	}
 	err := newHeldError(mustMonth(t, "2026-10"), append(holds, Hold{Code: HeldForApproval, Reason: "waits"}))
 	text := err.Error()
-	for _, want := range []string{"partner 9\n", "and 2 more of the kind total", "  waits\n", "--accept REASON", "calends approve 2026-10 --by NAME"} {
+	for _, want := range []string{"partner 9\n", "and 2 more of the kind total", "  waits\n", "accept it as it is with: calends approve 2026-10 --by NAME --accept REASON"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not said:\n%s", want, text)
 		}

@@ -152,11 +152,13 @@ func (h *HeldError) Error() string {
 	for _, line := range h.lines() {
 		text += "\n  " + line
 	}
-	if h.other() {
+	switch approve := fmt.Sprintf("calends approve %s --by NAME", h.Month); {
+	case h.Waits() && h.other():
+		text += "\nmend it and approve it, or accept it as it is with: " + approve + " --accept REASON"
+	case h.Waits():
+		text += "\napprove it with: " + approve
+	default:
 		text += "\nmend it, or close all the same with --accept REASON"
-	}
-	if h.Waits() {
-		text += fmt.Sprintf("\napprove it with: calends approve %s --by NAME", h.Month)
 	}
 	return text
 }
