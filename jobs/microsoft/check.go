@@ -161,18 +161,18 @@ func (c *check) readable(step string, source secret.Source, advice string) bool 
 func (c *check) age() {
 	where := "in " + c.o.RefreshToken.String()
 	age, known, err := signin.Age(c.o.RefreshToken, c.s.Now())
-	days := int(age / (24 * time.Hour))
+	warning := signin.Warning(c.o.RefreshToken, c.s.Now())
 	switch {
 	case err != nil:
-		c.add(CheckStep{"refresh token", StateFailed, err.Error(), ""})
+		c.add(CheckStep{"refresh token", StateFailed, err.Error(), "make its folder readable for whoever runs calends"})
 	case !known:
 		c.add(CheckStep{"refresh token", StateWarning, where + ": a renewed one cannot be kept there, so it ends 90 days after it was issued",
 			"keep it in a file that calends may replace: then it renews itself"})
-	case age >= signin.WarnAfter:
-		c.add(CheckStep{"refresh token", StateWarning, fmt.Sprintf("%s, %d days old: it ends on its 90th day", where, days),
+	case warning != "":
+		c.add(CheckStep{"refresh token", StateWarning, warning,
 			"nothing has used it since: signing in, as the next steps do, renews it where its file can be replaced"})
 	default:
-		c.add(CheckStep{"refresh token", StateOK, fmt.Sprintf("%s, renewed %d days ago", where, days), ""})
+		c.add(CheckStep{"refresh token", StateOK, fmt.Sprintf("%s, renewed %d days ago", where, int(age/(24*time.Hour))), ""})
 	}
 }
 

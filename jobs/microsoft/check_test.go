@@ -141,7 +141,7 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 			c.o.RefreshToken = secret.Source{Env: "REFRESH"}
 			c.env["REFRESH"] = microsofttest.RefreshToken
 		}, "refresh token", microsoft.StateWarning, "ends 90 days after it was issued; keep it in a file", "", false},
-		{"use of the refresh token", func(t *testing.T, c *checked) { c.age(t, 76) }, "refresh token", microsoft.StateWarning, "76 days old: it ends on its 90th day", "", false},
+		{"use of the refresh token", func(t *testing.T, c *checked) { c.age(t, 76) }, "refresh token", microsoft.StateWarning, "has not been renewed for 76 days: it ends on its 90th day; nothing has used it", "", false},
 
 		{"the right secret", func(_ *testing.T, c *checked) { c.env["SECRET"] = "another-secret" }, "sign in as application", microsoft.StateFailed, "AADSTS7000215: Invalid client secret provided: '***'. (correlation id correlation-of-the-fake); the application's secret is wrong", "subscriptions", false},
 		{"a refresh token that holds", func(_ *testing.T, c *checked) { c.RevokeRefreshTokens() }, "sign in with user", microsoft.StateFailed, "a person must sign in again", "exchange rates", false},

@@ -22,16 +22,16 @@ func (c *Client) FXRates(ctx context.Context, w Want) (Fetched, error) {
 	return f, err
 }
 
-// checkFX reads the rates, which are few, and wants them of the month.
+// checkFX reads the rates, which are few, and wants some of the month.
 func checkFX(r io.Reader, month pricing.Month) (int, error) {
 	fx, err := pricesheet.ReadFX(r)
 	if err != nil {
 		return 0, notData(err)
 	}
 	for _, rate := range fx.Rates {
-		if rate.Month != month {
-			return 0, fmt.Errorf("%w: it has a rate of %s for %s, not %s", web.ErrNotData, rate.Currency, rate.Month, month)
+		if rate.Month == month {
+			return len(fx.Rates), nil
 		}
 	}
-	return len(fx.Rates), nil
+	return 0, fmt.Errorf("%w: it has rates of %s, and none of %s", web.ErrNotData, fx.Rates[0].Month, month)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/calends/calends/jobs/microsoft/web"
 )
@@ -18,6 +19,7 @@ import (
 // put into one file, in the order of their ids, so that the same promotions are the
 // same file.
 func (c *Client) Promotions(ctx context.Context, country, segment string, w Want) (Fetched, error) {
+	segment = strings.ToLower(segment)
 	name := w.Month.String() + "/promotions-" + country + "-" + segment + ".json"
 	f, err := c.promotionsFile(ctx, country, segment, name, w)
 	if err != nil {

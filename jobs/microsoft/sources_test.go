@@ -14,6 +14,7 @@ import (
 	"github.com/calends/calends/jobs/intake"
 	"github.com/calends/calends/jobs/microsoft"
 	"github.com/calends/calends/jobs/microsoft/microsofttest"
+	"github.com/calends/calends/jobs/microsoft/signin"
 	"github.com/calends/calends/jobs/microsoft/web"
 	"github.com/calends/calends/jobs/secret"
 	"github.com/calends/calends/pricing"
@@ -292,7 +293,7 @@ func TestExchangeRatesAndOfferMatrix(t *testing.T) {
 		t.Errorf("matrix: got %+v, %v", f, err)
 	}
 	w.PutFX("202609", rates)
-	if _, err := w.FXRates(t.Context(), w.want(october-1)); !errors.Is(err, web.ErrNotData) || !strings.Contains(err.Error(), "2026-10, not 2026-09") {
+	if _, err := w.FXRates(t.Context(), w.want(october-1)); !errors.Is(err, web.ErrNotData) || !strings.Contains(err.Error(), "rates of 2026-10, and none of 2026-09") {
 		t.Errorf("rates of another month: got %v", err)
 	}
 	w.PutOfferMatrix("202609", rates)
@@ -428,6 +429,16 @@ func TestWhoAsks(t *testing.T) {
 	}
 	if w.Count("/oauth2/v2.0/token") != 2 {
 		t.Errorf("signed in by %q", w.Asked())
+	}
+}
+
+// A refusal that stays until somebody acts can be told from one that passes.
+func TestThatAPersonMustAct(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.RevokeRefreshTokens()
+	if _, err := w.PriceSheet(t.Context(), "DE", w.want(october)); !errors.Is(err, signin.ErrPerson) {
+		t.Errorf("got %v", err)
 	}
 }
 

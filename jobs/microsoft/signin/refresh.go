@@ -40,6 +40,19 @@ func Age(s secret.Source, now time.Time) (age time.Duration, known bool, err err
 	return max(0, now.Sub(info.ModTime())), true, nil
 }
 
+// Warning says that a refresh token will soon be of no use, or is blank. One from the
+// environment is not known to be old.
+func Warning(s secret.Source, now time.Time) string {
+	age, known, err := Age(s, now)
+	switch {
+	case err != nil || !known || age < WarnAfter:
+		return ""
+	case age >= StaleAfter:
+		return fmt.Sprintf("the refresh token in %s has not been renewed for %d days: a person must sign in again", s, int(age/(24*time.Hour)))
+	}
+	return fmt.Sprintf("the refresh token in %s has not been renewed for %d days: it ends on its 90th day", s, int(age/(24*time.Hour)))
+}
+
 // home is the account under which the refresh token is put into MSAL's cache. Whose
 // it is stands in the token, and Microsoft alone can read it.
 const home = "calends"

@@ -189,6 +189,28 @@ func TestARefreshTokenOfTheEnvironmentCannotBeKept(t *testing.T) {
 	}
 }
 
+func TestAWarningComesBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.options()
+	name := w.inFile(t, &o)
+	for days, want := range map[int]string{0: "", 74: "", 75: "for 75 days: it ends on its 90th day", 89: "for 89 days: it ends", 90: "for 90 days: a person must sign in again"} {
+		at := w.now.Add(-time.Duration(days) * 24 * time.Hour)
+		if err := os.Chtimes(name, at, at); err != nil {
+			t.Fatal(err)
+		}
+		if got := signin.Warning(o.RefreshToken, w.now); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("after %d days: got %q, want %q", days, got, want)
+		}
+	}
+	if got := signin.Warning(secret.Source{Env: "REFRESH"}, w.now); got != "" {
+		t.Errorf("of the environment: got %q", got)
+	}
+	if _, _, err := signin.Age(secret.Source{File: name + "-none"}, w.now); !errors.Is(err, secret.ErrMissing) {
+		t.Errorf("of no file: got %v", err)
+	}
+}
+
 func TestANewRefreshTokenIsNoticed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -279,6 +279,24 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
+// Whatever comes, unpacking ends, and says so if it is no good.
+func FuzzUnpack(f *testing.F) {
+	for _, raw := range []string{"a,b\n", packGzip("a"), packZip("a"), packZlib("a"), packFlate("a"), "PK\x05\x06", "\x1f\x8b"} {
+		f.Add([]byte(raw), "deflate")
+		f.Add([]byte(raw), "")
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, encoding string) {
+		r, err := web.Unpack(bytes.NewReader(raw), int64(len(raw)), encoding)
+		if err == nil {
+			_, err = io.Copy(io.Discard, io.LimitReader(r, 1<<20))
+			_ = r.Close()
+		}
+		if err != nil && !errors.Is(err, web.ErrIncomplete) && !errors.Is(err, web.ErrNotData) {
+			t.Errorf("%v has no class", err)
+		}
+	})
+}
+
 func TestCheckHead(t *testing.T) {
 	t.Parallel()
 	for head, says := range map[string]string{

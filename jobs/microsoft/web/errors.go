@@ -124,7 +124,7 @@ func ids(h http.Header) (request, correlation string) {
 }
 
 // refusal is the error that an answer beside 2xx means.
-func (c *Client) refusal(r Request, res *http.Response) error {
+func (c *Client) refusal(r Request, token string, res *http.Response) error {
 	e := &Error{Method: r.method(), Address: Redact(r.URL), Status: res.StatusCode, RetryAfter: RetryAfter(res.Header, c.o.Now())}
 	e.RequestID, e.CorrelationID = ids(res.Header)
 	// A body that breaks off tells as much as it tells.
@@ -133,7 +133,9 @@ func (c *Client) refusal(r Request, res *http.Response) error {
 		raw = body
 	}
 	code, message := explain(raw)
-	e.Code, e.Message, e.Page = clip(code, 80), clip(message, 500), message == aPage
+	e.Page = message == aPage
+	secrets := secretsOf(token, r.URL)
+	e.Code, e.Message = clip(without(code, secrets), 80), clip(without(message, secrets), 500)
 	return e
 }
 
@@ -250,11 +252,18 @@ type hidden struct {
 func (h hidden) Error() string { return h.text }
 func (h hidden) Unwrap() error { return h.error }
 
-// hide takes out of an error what a server has repeated of the token or of the
-// address's parameters.
+// hide takes out of an error what was repeated of the token or of the address's
+// parameters.
 func hide(err error, token, address string) error {
+	if text := without(err.Error(), secretsOf(token, address)); text != err.Error() {
+		return hidden{err, text}
+	}
+	return err
+}
+
+func secretsOf(token, address string) []string {
 	secrets := []string{token}
-	if u, parseErr := url.Parse(address); parseErr == nil {
+	if u, err := url.Parse(address); err == nil {
 		for name, values := range u.Query() {
 			if !slices.Contains(harmless, strings.ToLower(name)) {
 				for _, v := range values {
@@ -263,14 +272,14 @@ func hide(err error, token, address string) error {
 			}
 		}
 	}
-	text := err.Error()
+	return secrets
+}
+
+func without(text string, secrets []string) string {
 	for _, s := range secrets {
-		if len(s) >= 8 {
+		if len(s) >= 8 { // shorter ones stand in any text
 			text = strings.ReplaceAll(text, s, "***")
 		}
 	}
-	if text == err.Error() {
-		return err
-	}
-	return hidden{err, text}
+	return text
 }

@@ -206,7 +206,7 @@ func (c *Client) send(ctx context.Context, r Request, t try) (*http.Response, er
 		return res, nil
 	}
 	defer res.Body.Close()
-	return nil, c.refusal(r, res)
+	return nil, c.refusal(r, t.token, res)
 }
 
 // withoutAddress unwraps the error in which net/http quotes the whole address,
