@@ -128,3 +128,37 @@ func TestDriftIsTakenIn(t *testing.T) {
 		}
 	}
 }
+
+// A ledger whose ids are in capitals takes in what names them in small letters.
+func TestSpelling(t *testing.T) {
+	t.Parallel()
+	env := demoEnv(t)
+	day := pricing.DateOf(2024, 4, 20)
+	const customer, capitals = "dd6c7dae-0000-4000-8000-00000000abcd", "DD6C7DAE-0000-4000-8000-00000000ABCD"
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"customers.csv": "CustomerId,CustomerName,CustomerDomainName,CustomerCountry,Segment,PartnerId,ResellerMpnId\n" + capitals + ",A,a.example,NL,Commercial,80f6fb73-3725-4404-a0ee-98ef768080f3,\n",
+		"changes.jsonl": `{"specversion":"1.0","id":"1","source":"x","type":"subscription.purchased","time":"2024-04-02T00:00:00Z","subject":"S-One","data":{"customerId":"` + capitals + `","productId":"A","skuId":"1","termDuration":"P1Y","billingCycle":"Monthly","quantity":1}}` + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := env.Ingest(t.Context(), IngestPlan{Paths: []string{folder}}); err != nil {
+		t.Fatal(err)
+	}
+	ours, err := env.Spelling(t.Context(), day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{customer: capitals, capitals: capitals, dairySubscription: dairySubscription, strings.ToUpper(dairySubscription): strings.ToUpper(dairySubscription), "new": "new", "s-one": "S-One"} {
+		if got := ours(id); got != want {
+			t.Errorf("%s is spelled %s, want %s", id, got, want)
+		}
+	}
+	c := &change.Change{CustomerID: customer, Subject: "s", ParentID: "p"}
+	microsoft.Spell([]*change.Change{c}, ours)
+	if c.CustomerID != capitals || c.Subject != "s" || c.ParentID != "p" || c.ToSubscription != "" {
+		t.Errorf("spelled %+v", c)
+	}
+}

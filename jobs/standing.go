@@ -1,10 +1,12 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/subscription"
@@ -34,19 +36,10 @@ func (e Env) Subscriptions(ctx context.Context, day pricing.Date) iter.Seq2[Beli
 }
 
 func (e Env) subscriptions(ctx context.Context, day pricing.Date, yield func(Believed) bool) error {
-	at, err := e.snapshot(ctx)
+	at, r, err := e.standing(ctx, day)
 	if err != nil {
 		return err
 	}
-	month := day.Month()
-	if since := lastState(at.closes); since != nil && month <= since.Month {
-		e.WholeHistory = true // the state that was kept is a later one
-	}
-	r, err := e.prepare(ctx, at, month)
-	if err != nil {
-		return err
-	}
-	r.books = invoice.Books{} // no corrections: nothing that was issued is read
 	var lives subscription.Lives
 	for c, err := range e.customers(ctx, at, r) {
 		if err == nil {
@@ -65,6 +58,51 @@ func (e Env) subscriptions(ctx context.Context, day pricing.Date, yield func(Bel
 		}
 	}
 	return r.catalog.Err()
+}
+
+// standing reads what customers are lived with to the end of a day.
+func (e Env) standing(ctx context.Context, day pricing.Date) (snapshot, *ready, error) {
+	at, err := e.snapshot(ctx)
+	if err != nil {
+		return at, nil, err
+	}
+	if since := lastState(at.closes); since != nil && day.Month() <= since.Month {
+		e.WholeHistory = true // the state that was kept is a later one
+	}
+	r, err := e.prepare(ctx, at, day.Month())
+	if err != nil {
+		return at, nil, err
+	}
+	r.books = invoice.Books{} // no corrections: nothing that was issued is read
+	return at, r, nil
+}
+
+// Spelling returns how the ledger spells an id that another system may write in
+// another case of letters, as GUIDs are: the ledger goes by bytes. An id that it does
+// not have, or has in small letters, comes back as it is.
+func (e Env) Spelling(ctx context.Context, day pricing.Date) (func(id string) string, error) {
+	ours := make(map[string]string) // by small letters; most ledgers have none that differ
+	note := func(id string) {
+		if small := strings.ToLower(id); small != id {
+			ours[small] = id
+		}
+	}
+	_, r, err := e.standing(ctx, day)
+	if err != nil {
+		return nil, fmt.Errorf("spelling of ids: %w", err)
+	}
+	for c := range r.catalog.Customers {
+		note(c.ID)
+	}
+	for b, err := range e.Subscriptions(ctx, day) {
+		if err != nil {
+			return nil, fmt.Errorf("spelling of ids: %w", err)
+		}
+		for _, s := range b.Subscriptions {
+			note(s.Term.SubscriptionID)
+		}
+	}
+	return func(id string) string { return cmp.Or(ours[strings.ToLower(id)], id) }, nil
 }
 
 // lockedWorld is the world of a customer whose closed months used these locks.

@@ -28,6 +28,18 @@ func WriteChanges(w io.Writer, changes []*change.Change) error {
 	return nil
 }
 
+// Spell gives changes the ids as the ledger has them: GUIDs come in either case of
+// letters, and the ledger goes by bytes. ours returns its spelling of an id.
+func Spell(changes []*change.Change, ours func(id string) string) {
+	for _, c := range changes {
+		for _, id := range []*string{&c.CustomerID, &c.Subject, &c.ParentID, &c.ToSubscription} {
+			if *id != "" {
+				*id = ours(*id)
+			}
+		}
+	}
+}
+
 type cloudEvent struct {
 	SpecVersion string     `json:"specversion"`
 	ID          string     `json:"id"`
