@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/calends/calends/jobs/history"
@@ -41,6 +42,9 @@ type ImportConfig struct {
 	// Snapshot says what becomes of differences between Microsoft's subscriptions and
 	// the ledger's: report or changes. Blank: report.
 	Snapshot string `yaml:"snapshot"`
+	// Unbilled are the currencies of which Microsoft's lines are compared before they
+	// are billed.
+	Unbilled []string `yaml:"unbilled"`
 	// Future fetches next month's price sheet too, once there is one.
 	Future bool `yaml:"future"`
 }
@@ -51,6 +55,8 @@ var defaultTicks = map[string]string{
 	routine.ImportFXName:             "20 2 * * *",
 	routine.ImportOffersName:         "25 2 * * *",
 	routine.ImportChangesName:        "*/5 * * * *",
+	routine.ImportAuditName:          "35 * * * *",
+	routine.ImportSnapshotName:       "45 1 * * *",
 	routine.ImportReconciliationName: "0 5 * * *",
 	routine.BillName:                 "0 4 * * *",
 	routine.CloseName:                "0 6 3 * *",
@@ -146,8 +152,7 @@ func (c Config) off(name string, ticks schedule.Ticks) string {
 		return "the configuration says so"
 	case name == routine.ExportName && len(c.Exports) == 0:
 		return "exports names no destination"
-	case name == routine.ImportPricesName && noMicrosoft, name == routine.ImportFXName && noMicrosoft,
-		name == routine.ImportOffersName && noMicrosoft, name == routine.ImportReconciliationName && noMicrosoft:
+	case noMicrosoft && strings.HasPrefix(name, "import-") && name != routine.ImportChangesName:
 		return "microsoft is not configured: drop files under inbox/"
 	case name == routine.ImportPricesName && len(c.Microsoft.Markets) == 0:
 		return "microsoft names no markets"

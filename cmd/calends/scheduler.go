@@ -8,6 +8,8 @@ import (
 
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/history"
+	"github.com/calends/calends/jobs/microsoft"
+	"github.com/calends/calends/jobs/microsoft/signin"
 	"github.com/calends/calends/jobs/routine"
 	"github.com/calends/calends/jobs/schedule"
 	"github.com/calends/calends/jobs/webhook"
@@ -101,10 +103,43 @@ func (a *app) machinery(clock schedule.Clock) (*machinery, error) {
 }
 
 // imports adds the jobs that bring in what months are made of.
-func (m *machinery) imports(_ *app, _ func(string) routine.Job) error { return nil }
+func (m *machinery) imports(a *app, job func(string) routine.Job) error {
+	lost := defaultRowsLost
+	if m.config.Imports.RowsLostPercent != nil {
+		lost = *m.config.Imports.RowsLostPercent
+	}
+	bring := func(name string) routine.Import { return routine.Import{Job: job(name), LostRows: lost} }
+	options, around, err := a.microsoft()
+	if err != nil {
+		return err
+	}
+	if !options.IsZero() {
+		client, segments := microsoft.NewClient(options, around), options.Segments
+		if len(segments) == 0 {
+			segments = []string{"commercial"}
+		}
+		m.close = client.Close
+		m.Imports = []schedule.Job{
+			routine.ImportPrices{Import: bring(routine.ImportPricesName), Client: client, Markets: options.Markets, Future: m.config.Imports.Future},
+			routine.ImportFX{Import: bring(routine.ImportFXName), Client: client},
+			routine.ImportOffers{Import: bring(routine.ImportOffersName), Client: client, Markets: options.Markets, Segments: segments},
+			routine.ImportAudit{Import: bring(routine.ImportAuditName), Client: client},
+			routine.ImportSnapshot{Import: bring(routine.ImportSnapshotName), Client: client, Take: m.config.Imports.Snapshot == routine.SnapshotChanges},
+			routine.ImportReconciliation{Import: bring(routine.ImportReconciliationName), Client: client, Unbilled: m.config.Imports.Unbilled},
+		}
+	}
+	m.Imports = append(m.Imports, routine.ImportChanges{Import: bring(routine.ImportChangesName)})
+	return nil
+}
+
+// defaultRowsLost is by how many percent a price sheet may be shorter than the last
+// one of its market, where the configuration does not say it.
+const defaultRowsLost = 50
 
 // tokenAge is the time since the refresh token was last used.
-func (m *machinery) tokenAge(context.Context) (time.Duration, bool, error) { return 0, false, nil }
+func (m *machinery) tokenAge(context.Context) (time.Duration, bool, error) {
+	return signin.Age(m.config.Microsoft.RefreshToken, m.Clock.Now())
+}
 
 // sleep waits, unless the context ends first.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -14,14 +14,11 @@ import (
 
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/history"
+	"github.com/calends/calends/jobs/inbox"
 	"github.com/calends/calends/jobs/schedule"
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pricing"
 )
-
-// reconciliationPrefix is where Microsoft's own reconciliation files lie, by month:
-// the inbox and the import put them there, under names that begin with their hash.
-const reconciliationPrefix = "microsoft/reconciliation/"
 
 // Reconcile compares each month with Microsoft's file once that has arrived.
 type Reconcile struct{ Job }
@@ -51,7 +48,7 @@ func (c Reconcile) Asks(ctx context.Context, at schedule.Moment) ([]schedule.Ask
 // files lists Microsoft's of a month.
 func (c Reconcile) files(ctx context.Context, month pricing.Month) ([]bucket.Info, error) {
 	var files []bucket.Info
-	for info, err := range c.Env.Bucket.List(ctx, reconciliationPrefix+month.String()+"/") {
+	for info, err := range c.Env.Bucket.List(ctx, inbox.Compared+month.String()+"/") {
 		if err != nil {
 			return nil, fmt.Errorf("list Microsoft's files of %s: %w", month, err)
 		}

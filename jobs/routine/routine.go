@@ -24,6 +24,8 @@ const (
 	ImportFXName             = "import-fx"
 	ImportOffersName         = "import-offers"
 	ImportChangesName        = "import-changes"
+	ImportAuditName          = "import-audit"
+	ImportSnapshotName       = "import-snapshot"
 	ImportReconciliationName = "import-reconciliation"
 	BillName                 = "bill"
 	CloseName                = "close"
