@@ -52,11 +52,12 @@ faults: ## Let every operation of the store go wrong once, in every way (an hour
 kill: ## Kill the program at random moments and compare with an undisturbed bucket (ROUNDS=3)
 	CALENDS_KILL_ROUNDS=$(ROUNDS) go test ./cmd/calends -count=1 -v -run TestKilledAtRandom -timeout 2h
 
-second-readers: ## Hold samples of every export against DuckDB and LibreOffice (the first time builds DuckDB)
+second-readers: ## Hold exports against DuckDB and LibreOffice, alerts against Prometheus (the first time builds them)
 	rm -rf $(SAMPLES) && mkdir -p $(SAMPLES)
 	go test ./exports -count=1 -run TestWriteSamples -samples $(SAMPLES)
 	go run ./cmd/calends demo --quiet $(SAMPLES)/demo > /dev/null
 	cd testdata/secondreader && CGO_ENABLED=1 go run . $(SAMPLES)
+	cd testdata/alerts && go test ./...
 	go test ./exports -count=1 -v -run InLibreOffice
 
 bench: build ## Bill an invented month and say how long it took (SUBSCRIPTIONS=1000000); the world is kept in WORLD=bin/world-1000000

@@ -161,7 +161,7 @@ var families = func() map[string]family {
 	add("calends_run_duration_seconds", gauge, "How long the last run took that ended well.", "job_name", "subject")
 	add("calends_run_rows", gauge, "What the last run counted that ended well: lines, records, invoices and so on.", "job_name", "subject", "of")
 	add("calends_run_exceptions", gauge, "What the last run that ended well left for a person to look at.", "job_name", "subject")
-	add("calends_run_failures", gauge, "How many times in a row the job failed for the subject; of several months, the worst.", "job_name", "subject")
+	add("calends_run_failures", gauge, "How many times in a row the job failed for the subject; of several months, the worst that is not parked.", "job_name", "subject")
 	add("calends_runs_total", counter, "Runs for the month by how they ended; this month, the one before and the next.", "job_name", "month", "result")
 	add("calends_slices", gauge, "Slices by where they stand.", "job_name", "state")
 	add("calends_slice_parked", gauge, "1 for a slice that failed too often: it is not tried again until a person runs it.", "job_name", "subject", "month")
@@ -232,7 +232,10 @@ func (r runs) samples(add func(name string, value float64, labels ...string)) {
 	for _, slice := range r.view.Slices() {
 		track := r.view[slice]
 		key := jobSubject{slice.Job, slice.Subject}
-		failures[key] = max(failures[key], track.Standing().Failures)
+		failures[key] = max(failures[key], 0)
+		if stands := track.Standing(); !stands.Parked {
+			failures[key] = max(failures[key], stands.Failures)
+		}
 		if slicesIn[slice.Job] == nil {
 			slicesIn[slice.Job] = make(map[string]int)
 		}
