@@ -272,3 +272,25 @@ func TestTogether(t *testing.T) {
 		t.Error("without the lock nothing may be written")
 	}
 }
+
+// What jobs keep for themselves is nobody's leftover.
+func TestVerifyLeavesTheInboxAlone(t *testing.T) {
+	t.Parallel()
+	env := envOn(bucket.NewMemory())
+	if _, err := env.Ingest(t.Context(), IngestPlan{Sources: []Source{sourceOf("a", twoPartners)}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"inbox/x.csv", "inbox/done/2026-10-05/x.csv", "runs/month=2026-10/job=bill/x.json", "microsoft/reconciliation/2026-10/x.csv"} {
+		if err := bucket.Put(t.Context(), env.Bucket, key, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := env.Verify(t.Context(), VerifyPlan{})
+	if err != nil || len(v.Findings)+len(v.Notices)+len(v.Leftovers) != 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	g, err := env.GC(t.Context(), GCPlan{OlderThan: MinimumAge})
+	if err != nil || len(g.Removed)+g.Undated+g.Young != 0 {
+		t.Errorf("%+v, %v", g, err)
+	}
+}

@@ -373,10 +373,19 @@ func (r *run) keep(ctx context.Context, item Item, file *spooled, report Report,
 		}
 		if err == nil {
 			r.fates[item.Key] = Fate{Key: item.Key, Status: report.Status, Reason: report.Reason, To: report.To, Report: key + reportSuffix,
-				RefusedRecords: report.Refused, Files: files}
+				RefusedRecords: report.Refused, Files: brief(files)}
 		}
 		return true, err
 	})
+}
+
+// brief are results with the first refused records; the report has all.
+func brief(files []jobs.FileResult) []jobs.FileResult {
+	files = slices.Clone(files)
+	for i, f := range files {
+		files[i].Errors = f.Errors[:min(len(f.Errors), 50)]
+	}
+	return files
 }
 
 // room reports whether the name is free, or is that of this file already.

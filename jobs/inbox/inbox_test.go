@@ -179,7 +179,9 @@ func TestRefusedRecordsComeBack(t *testing.T) {
 		text.WriteString(change(fmt.Sprint("good", i)) + broken(fmt.Sprint("bad", i)))
 	}
 	drop(t, b, files{"c.jsonl.gz": gz(t, text.String())})
-	take(t, b)
+	if result := take(t, b); len(result.Files[0].Files[0].Errors) != 50 || result.Exceptions() != n {
+		t.Errorf("the result lists %d", len(result.Files[0].Files[0].Errors))
+	}
 	report := reportOf(t, b, "inbox/done/2026-10-05/c.jsonl.gz")
 	if f := report.Files[0]; f.Taken != n || f.Refused != n || len(f.Errors) != n || f.Errors[n-1].Line != 2*n {
 		t.Errorf("%d taken, %d refused, %d listed", f.Taken, f.Refused, len(f.Errors))
@@ -381,6 +383,25 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	if !mapsEqual(contents(t, a), contents(t, b)) {
 		t.Errorf("forwards %q\nbackwards %q", shelves(t, a), shelves(t, b))
 	}
+}
+
+func BenchmarkManyFiles(b *testing.B) {
+	const n = 1000
+	for b.Loop() {
+		b.StopTimer()
+		disk, err := bucket.NewDisk(b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range n {
+			put(b, disk, fmt.Sprintf("inbox/changes/%04d.jsonl", i), change(fmt.Sprint(i)))
+		}
+		b.StartTimer()
+		if result := take(b, disk); result.Taken != n {
+			b.Fatal(result.Taken)
+		}
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "files/s")
 }
 
 // everything is one of each kind of file.
