@@ -159,6 +159,7 @@ func TestAuditChanges(t *testing.T) {
 		{"reactivated", record(update, paid(`"Status":"suspended"`), paid(``), ``), "reactivated"},
 		{"seats, then suspended", record(update, paid(``), paid(`"Status":"suspended","Quantity":12`), ``), "quantityChanged x12; suspended"},
 		{"cancelled", record(update, paid(``), paid(`"Status":"deleted","AutoRenewEnabled":false,"Quantity":0`), ``), "canceled"},
+		{"cancelled, in that very word", record(update, paid(`"Status":"suspended"`), paid(`"Status":"Cancelled"`), ``), "canceled"},
 		{"deleted when its term was over", record(update, paid(`"CommitmentEndDate":"2026-10-01T00:00:00Z"`), paid(`"CommitmentEndDate":"2026-10-01T00:00:00Z","Status":"deleted"`), ``),
 			"left: it was deleted after its term had ended: the ledger ends it by itself"},
 		{"expired", record(update, paid(``), paid(`"Status":"expired"`), ``), "left: from active to expired: not a cancellation, a suspension or its end"},

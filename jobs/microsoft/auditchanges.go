@@ -174,7 +174,8 @@ func (a *audited) status(before, after *drift.Theirs) change.Type {
 		return change.Suspended
 	case from == drift.Suspended && to == drift.Active:
 		return change.Reactivated
-	case after.Word == "deleted" && (from == drift.Active || from == drift.Suspended):
+	case to == drift.Ended && after.Word != "expired" && after.Word != "disabled" && (from == drift.Active || from == drift.Suspended):
+		// Cancelled: what only runs out is expired or disabled for months before.
 		if before.CommitmentEnd != pricing.NoDate && a.at.Date() > before.CommitmentEnd {
 			a.leave("it was deleted after its term had ended: the ledger ends it by itself")
 			return ""

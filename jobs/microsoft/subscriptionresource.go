@@ -154,7 +154,7 @@ func (s *subscriptionResource) theirs() (drift.Theirs, error) {
 		t.Status = drift.Active
 	case "suspended":
 		t.Status = drift.Suspended
-	case "expired", "disabled", "deleted":
+	case "expired", "disabled", "deleted", "canceled", "cancelled":
 		t.Status = drift.Ended
 	}
 	t.SKU.ProductID, t.SKU.SkuID, t.AvailabilityID = splitOffer(s.OfferID)

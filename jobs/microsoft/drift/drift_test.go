@@ -113,6 +113,14 @@ func TestCompare(t *testing.T) {
 			b.o.Term.Span = pricing.FullTerm(pricing.P1Y, date("2026-10-15"), pricing.Clamp)
 			b.t.Status, b.t.Word, b.t.AutoRenew, b.t.CommitmentEnd = drift.Ended, "expired", ptr(false), date("2026-10-14")
 		}, "status: active, theirs expired; renewalChanged autorenew false at 2026-10-14T00:00:00Z"},
+		{"disabled since, renewed here", func(b both) {
+			b.o.Term.Span = pricing.FullTerm(pricing.P1Y, date("2026-08-15"), pricing.Clamp)
+			b.t.Status, b.t.Word, b.t.AutoRenew, b.t.CommitmentEnd = drift.Ended, "disabled", ptr(false), date("2026-08-14")
+		}, "status: active, theirs disabled; renewalChanged autorenew false at 2026-08-14T00:00:00Z"},
+		{"deleted, with auto-renew off", func(b both) {
+			b.o.Term.Span = pricing.FullTerm(pricing.P1Y, date("2026-08-15"), pricing.Clamp)
+			b.t.Status, b.t.Word, b.t.AutoRenew, b.t.CommitmentEnd = drift.Ended, "deleted", ptr(false), date("2026-08-14")
+		}, "status: active, theirs deleted: a snapshot does not say when it ended"},
 		{"expired there, with auto-renew on", func(b both) {
 			b.o.Term.Span = pricing.FullTerm(pricing.P1Y, date("2026-10-15"), pricing.Clamp)
 			b.t.Status, b.t.Word, b.t.CommitmentEnd = drift.Ended, "expired", date("2026-10-14")

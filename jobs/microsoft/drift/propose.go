@@ -146,7 +146,8 @@ func seats(n int64) *int64 { return &n }
 // renewed: auto-renew was off by the last day of the term before.
 func (x *comparison) expiry(ours *subscription.View, t *Theirs) ([]*change.Change, string) {
 	off := t.AutoRenew != nil && !*t.AutoRenew
-	if t.Word != "expired" || !off || t.CommitmentEnd == pricing.NoDate || t.CommitmentEnd+1 != ours.Term.Span.Start {
+	ranOut := t.Word == "expired" || t.Word == "disabled" // not deleted, which a cancellation makes it too
+	if !ranOut || !off || t.CommitmentEnd == pricing.NoDate || t.CommitmentEnd+1 != ours.Term.Span.Start {
 		return nil, "a snapshot does not say when it ended"
 	}
 	c := x.change(change.RenewalChanged, t.CommitmentEnd.Instant(), x.provenID(FieldAutoRenew, t.CommitmentEnd.Instant()))

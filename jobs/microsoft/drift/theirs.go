@@ -13,8 +13,8 @@
 //   - auto-renew and what is scheduled for the next term, when both sides have the same
 //     term and it has not ended: until its end no amount depends on them, and so they
 //     are dated at the snapshot;
-//   - auto-renew that was off when the term ended, when Microsoft says expired where the
-//     ledger renewed; it is dated on the term's last day.
+//   - auto-renew that was off when the term ended, when Microsoft says expired or disabled
+//     where the ledger renewed; it is dated on the term's last day.
 //
 // Everything else (fewer seats, cancellations, suspensions, upgrades, other terms or
 // plans) is reported and not proposed: the audit records have its instant, or a
