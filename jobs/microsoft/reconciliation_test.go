@@ -312,6 +312,46 @@ func TestExportGoesOnFetching(t *testing.T) {
 	}
 }
 
+// What a kill leaves behind, and what a bad disk does to a file, is fetched again;
+// the rest is not.
+func TestExportAfterAKill(t *testing.T) {
+	t.Parallel()
+	o, _, plan := exports(t)
+	first, err := o.ExportReconciliation(t.Context(), *plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, half, bad := first.Files[0].Path, first.Files[1].Path, first.Files[2].Path
+	before, err := os.Stat(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 0x55
+	for _, err := range []error{os.Rename(half, half+".part"), os.Truncate(half+".part", 20), os.WriteFile(bad, data, 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan.Known = microsoft.Asked{} // nothing was kept either
+	reads := o.Count("/blobs/")
+	again, err := o.ExportReconciliation(t.Context(), *plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, again, files())
+	after, err := os.Stat(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := o.Count("/blobs/") - reads; n != 2 || !os.SameFile(before, after) {
+		t.Errorf("%d files fetched again, want the two that were not there in whole", n)
+	}
+}
+
 // What passes is tried again and leaves the same files.
 func TestExportThroughTrouble(t *testing.T) {
 	t.Parallel()
