@@ -61,6 +61,7 @@ func troubledWorld(t *testing.T) *Metrics {
 	w.ran("bill/2026-10", history.Done, 8*hour, counts(17, "lines", 2_417))
 	w.ran("close/2026-09", history.Waiting, 31*day, waits("missing-input"))
 	w.ran("close/2026-10", history.Waiting, 49*hour, waits("approval"))
+	w.ran("import-prices/BE/2026-10", history.Waiting, 20*day, waits("not-published")) // no fault of anybody here
 	w.status = jobs.StatusResult{
 		Months: []jobs.MonthStatus{{Month: "2026-09", State: "draft"}, {Month: "2026-10", State: "draft"}},
 		Prices: []jobs.MarketSheet{{Market: "DE", Months: []string{"2026-08", "2026-09"}}},
@@ -129,7 +130,7 @@ func TestAlertsKnowTheirFigures(t *testing.T) {
 			for _, by := range regexp.MustCompile(`by \(([^)]*)\)`).FindAllStringSubmatch(rule.Expr, -1) {
 				wants = append(wants, strings.Split(by[1], ", ")...)
 			}
-			for _, matcher := range regexp.MustCompile(`(\w+)!?=~?"`).FindAllStringSubmatch(rule.Expr, -1) {
+			for _, matcher := range regexp.MustCompile(`(\w+)[!=]?[=~]"`).FindAllStringSubmatch(rule.Expr, -1) {
 				wants = append(wants, matcher[1])
 			}
 			for _, label := range wants {

@@ -160,8 +160,8 @@ func TestWhatFires(t *testing.T) {
 func TestStandstill(t *testing.T) {
 	t.Parallel()
 	well := figures(t, "well.prom")
-	expect(t, well, noon.Add(time.Hour))
-	expect(t, well, noon.Add(time.Hour+time.Minute), `CalendsFiguresOld {} 3660`)
+	expect(t, well, noon.Add(3*time.Hour))
+	expect(t, well, noon.Add(3*time.Hour+time.Minute), `CalendsFiguresOld {} 10860`)
 }
 
 // TestLimits: a month that waits for approval, and a job that waits to succeed, fire when
