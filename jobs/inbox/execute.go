@@ -45,7 +45,18 @@ type Fate struct {
 }
 
 // Exceptions counts what a person has to look at.
-func (r Result) Exceptions() int64 { return r.Refused + int64(r.Held+r.Stuck) }
+func (r Result) Exceptions() int64 {
+	n := r.Refused + int64(r.Held+r.Stuck)
+	for _, f := range r.Files {
+		if f.Status == Filed && f.Reason != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// monthless is of a file to compare that nobody will look for.
+const monthless = "its lines do not say which month it bills"
 
 // Execute does what the plan says, as far as the files are still what they were. What
 // is wrong with a file is in the result, and the others go on; the error is the
@@ -53,7 +64,7 @@ func (r Result) Exceptions() int64 { return r.Refused + int64(r.Held+r.Stuck) }
 func (b Inbox) Execute(ctx context.Context, plan Plan) (Result, error) {
 	r := run{inbox: b, plan: plan, fates: make(map[string]Fate)}
 	var err error
-	if plan.Work() {
+	if slices.ContainsFunc(plan.Items, func(i Item) bool { return i.Will != Leave }) {
 		err = b.Env.Together(ctx, "take the inbox in", func(ctx context.Context, e jobs.Env) error {
 			r.env = e
 			return r.all(ctx)
@@ -177,6 +188,9 @@ func (r *run) aside(ctx context.Context, item Item) (err error) {
 		report = Report{Status: Filed}
 		if report.To, err = r.file(ctx, item, file, in); err != nil {
 			return err
+		}
+		if strings.HasPrefix(report.To, Compared+unknown+"/") {
+			report.Reason = monthless
 		}
 	}
 	files := []jobs.FileResult{{Name: folder + item.rel, Kind: item.Kind, Month: item.Month, Status: string(report.Status), Reason: report.Reason}}

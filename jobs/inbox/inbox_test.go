@@ -168,6 +168,43 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// What waits for a person is an exception, and says what to do.
+func TestExceptions(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		drop   files
+		want   int64
+		advice string
+	}{
+		{"nothing", files{"a.csv": partners, "microsoft/2026-10/r.csv": reconHeader}, 0, ""},
+		{"a file that is refused", files{"a.csv": bad}, 1, "correct it and drop it into inbox/ again"},
+		{"a sheet without a month", files{"a.csv": sheet(1)}, 1, "drop it into a folder of its month, such as inbox/prices/2026-10/"},
+		{"refused records", files{"a.jsonl": change("1") + broken("2") + broken("3")}, 2, "correct the records"},
+		{"a file to compare of no month", files{"r.csv": reconHeader}, 1, "drop it again, below inbox/microsoft/2026-10/"},
+		{"the name of a folder", files{"held": partners}, 1, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := bucket.NewMemory()
+			drop(t, b, tt.drop)
+			plan, err := inboxOn(b).Plan(t.Context(), Options{Now: fifth})
+			if err != nil || !plan.Work() {
+				t.Fatalf("%+v, %v", plan, err)
+			}
+			result, err := inboxOn(b).Execute(t.Context(), plan)
+			if err != nil || result.Exceptions() != tt.want {
+				t.Errorf("%+v, %v", result, err)
+			}
+			if f := result.Files[0]; f.Report != "" {
+				if report := reportOf(t, b, strings.TrimSuffix(f.Report, reportSuffix)); !strings.HasPrefix(report.Advice, tt.advice) || tt.advice == "" && report.Advice != "" {
+					t.Errorf("advice: %q", report.Advice)
+				}
+			}
+		})
+	}
+}
+
 // Every refused record is in the report, and none is lost: corrected and dropped
 // again they are all there.
 func TestRefusedRecordsComeBack(t *testing.T) {

@@ -59,9 +59,9 @@ const (
 	Leave  Will = "leave"  // until it is whole
 )
 
-// Work reports whether there is anything to do.
+// Work reports whether there is anything to do, or to tell.
 func (p Plan) Work() bool {
-	return slices.ContainsFunc(p.Items, func(i Item) bool { return i.Will != Leave })
+	return slices.ContainsFunc(p.Items, func(i Item) bool { return i.Will != Leave || i.stuck })
 }
 
 // Plan lists the inbox and looks into each file. It changes nothing.

@@ -119,13 +119,15 @@ func stable(files []jobs.FileResult) []jobs.FileResult {
 
 // advice is what a person can do about it.
 func advice(item Item, r Report) string {
-	monthless := slices.ContainsFunc(r.Files, func(f jobs.FileResult) bool {
+	sheet := slices.ContainsFunc(r.Files, func(f jobs.FileResult) bool {
 		return f.Status == jobs.StatusRefused && f.Kind == intake.PriceSheet.String() && f.Month == ""
 	})
 	switch {
 	case r.Status == Held:
 		return "see whether it is whole; to take it nevertheless: calends run import-changes --accept REASON"
-	case r.Status == Rejected && monthless && item.month == 0:
+	case r.Status == Filed && r.Reason != "":
+		return "drop it again, below inbox/microsoft/2026-10/ or the like"
+	case r.Status == Rejected && sheet && item.month == 0:
 		return "drop it into a folder of its month, such as inbox/prices/2026-10/"
 	case r.Status == Rejected:
 		return "correct it and drop it into inbox/ again; what the ledger has of it already changes nothing"
