@@ -192,9 +192,9 @@ func (c *check) signIn(ctx context.Context, step string, tokens *signin.Tokens, 
 		c.add(CheckStep{step, StateOK, "a token for " + strings.TrimSuffix(scope, "/.default"), ""})
 		return true
 	}
-	result := CheckStep{step, StateFailed, err.Error(), ""}
+	result := CheckStep{step, StateFailed, err.Error(), "look at the network, the proxy and endpoints: login"}
 	var said *signin.Error
-	if errors.As(err, &said) {
+	if errors.As(err, &said) && said.Advice != "" {
 		result.Advice = said.Advice
 		result.Reason = strings.TrimSuffix(result.Reason, "; "+said.Advice)
 	}

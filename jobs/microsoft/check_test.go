@@ -145,6 +145,7 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 
 		{"the right secret", func(_ *testing.T, c *checked) { c.env["SECRET"] = "another-secret" }, "sign in as application", microsoft.StateFailed, "AADSTS7000215: Invalid client secret provided: '***'. (correlation id correlation-of-the-fake); the application's secret is wrong", "subscriptions", false},
 		{"a refresh token that holds", func(_ *testing.T, c *checked) { c.RevokeRefreshTokens() }, "sign in with user", microsoft.StateFailed, "a person must sign in again", "exchange rates", false},
+		{"the sign-in service", func(_ *testing.T, c *checked) { c.o.Endpoints.Login = "http://127.0.0.1:1" }, "sign in as application", microsoft.StateFailed, "no answer from the sign-in service", "audit records", false},
 		{"consent", func(_ *testing.T, c *checked) {
 			c.RefuseSignIns(&microsofttest.Refusal{Status: 400, Code: "invalid_grant", Description: "AADSTS65001: No consent."})
 		}, "sign in with user", microsoft.StateFailed, "AADSTS65001: No consent. (correlation id correlation-of-the-fake); consent is missing", "prices DE", false},

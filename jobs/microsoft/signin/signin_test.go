@@ -353,6 +353,11 @@ func TestAServerThatOnlyGivesTokens(t *testing.T) {
 	w.Bare()
 	get(t, signin.App(w.options()))
 	get(t, signin.User(w.options()))
+	// As the pages print it: an id_token that is none, numbers in quotes.
+	w.Fail("/token", microsofttest.Text("\ufeff"+`{"token_type":"Bearer","expires_in":"3599","expires_on":"1999999999","access_token":"AccessTokenValue","refresh_token":"RefreshTokenValue","id_token":"IDTokenValue"}`))
+	if token := get(t, signin.User(w.options())); token != "AccessTokenValue" {
+		t.Errorf("got %s", token)
+	}
 }
 
 func TestACertificateInTheSecretsPlace(t *testing.T) {
