@@ -205,8 +205,11 @@ func TestADownloadThatFallsSilentGoesOn(t *testing.T) {
 	f := &files{content: content, etag: `"e"`, ranges: true}
 	var last, total int64
 	r := web.Request{URL: serve(t, silent, f.ServeHTTP).URL, Scope: "s", Progress: func(done, all int64) { last, total = done, all }}
-	_, data, err := download(t, web.Options{Timeout: 100 * time.Millisecond}, r, 0)
-	if err != nil || !bytes.Equal(data, content) || !slices.Equal(f.asked, []string{"bytes=100000-"}) {
+	_, data, err := download(t, web.Options{Timeout: 300 * time.Millisecond}, r, 0)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	// A slow machine may be silent itself, and ask once more.
+	if err != nil || !bytes.Equal(data, content) || slices.Index(f.asked, "bytes=100000-") != 0 || slices.Contains(f.asked, "") {
 		t.Errorf("got %d bytes, %v, after %q", len(data), err, f.asked)
 	}
 	if last != int64(len(content)) || total != last {
