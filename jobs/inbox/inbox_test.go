@@ -340,6 +340,22 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// What was held is whole: whoever accepts it does not wait.
+func TestHeldFileNeedsNoTime(t *testing.T) {
+	t.Parallel()
+	b, err := bucket.NewDisk(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, b, "inbox/held/2026-10-05/a.csv", partners)
+	i := inboxOn(b)
+	i.Settle = time.Hour
+	plan, err := i.Plan(t.Context(), Options{Now: time.Now(), Accept: "it is right"})
+	if err != nil || len(plan.Items) != 1 || plan.Items[0].Will != Take {
+		t.Errorf("%+v, %v", plan.Items, err)
+	}
+}
+
 // A file that grows between two looks is taken when it has its size.
 func TestFileThatGrows(t *testing.T) {
 	t.Parallel()

@@ -76,7 +76,10 @@ func (b Inbox) Plan(ctx context.Context, o Options) (Plan, error) {
 			continue
 		}
 		item := Item{Key: info.Key, Size: info.Size, Will: Leave, rel: rel, seen: info}
-		if item.Why, item.stuck = b.unready(info, rel, o.Now); item.Why == "" {
+		if !isHeld { // that is whole: the inbox has put it there
+			item.Why, item.stuck = b.unready(info, rel, o.Now)
+		}
+		if item.Why == "" {
 			if err := b.look(ctx, &item); err != nil {
 				return Plan{}, err
 			}
