@@ -157,6 +157,16 @@ func (t *Tokens) keep(s *seeded) {
 	}
 }
 
+// warn says, once a day, that the stored token ends soon: it has been used, and a new
+// one could not be kept.
+func (t *Tokens) warn() {
+	now := t.o.Now()
+	if text := Warning(t.o.RefreshToken, now); t.user && text != "" && now.Sub(t.warned) >= 24*time.Hour {
+		t.warned = now
+		t.o.Log.Warn(text)
+	}
+}
+
 // writeFile replaces a file so that it is the old one or the new one, for the owner's
 // eyes only.
 func writeFile(name, text string) error {

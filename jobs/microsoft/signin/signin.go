@@ -67,7 +67,8 @@ type Tokens struct {
 
 	// The refresh token as it was found, and what became of it since.
 	found, latest string
-	told          bool // that it cannot be kept
+	told          bool      // that it cannot be kept
+	warned        time.Time // when it was last said that it ends soon
 }
 
 type token struct {
@@ -162,6 +163,7 @@ func (t *Tokens) signIn(ctx context.Context, scope string) (token, error) {
 		got, err := t.ask(ctx, login, proof, seed, scope)
 		if err == nil {
 			t.keep(seed)
+			t.warn()
 			return got, nil
 		}
 		said := explain(err, hide, t.o.Now())

@@ -211,6 +211,28 @@ func TestAWarningComesBeforeTheEnd(t *testing.T) {
 	}
 }
 
+// Where no new one comes, or none can be kept, the log says so in time, and not at
+// each sign-in.
+func TestTheLogWarnsOnceADay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.options()
+	name := w.inFile(t, &o)
+	at := w.now.Add(-74*24*time.Hour - time.Minute)
+	if err := os.Chtimes(name, at, at); err != nil {
+		t.Fatal(err)
+	}
+	tokens := signin.User(o)
+	for range 26 {
+		w.Fail("/token", microsofttest.Text(`{"token_type":"Bearer","expires_in":3599,"access_token":"AccessTokenValue"}`))
+		get(t, tokens)
+		w.now = w.now.Add(2 * time.Hour)
+	}
+	if n := strings.Count(w.log.String(), "it ends on its 90th day"); n != 2 {
+		t.Errorf("in two days it was said %d times, want 2: %s", n, &w.log)
+	}
+}
+
 func TestANewRefreshTokenIsNoticed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
