@@ -31,7 +31,7 @@ const DefaultLogin = "https://login.microsoftonline.com"
 
 const (
 	// early is how long before its end a token is no longer given out, so that
-	// what it is for can begin.
+	// what it is for can begin; of a short life it is a fifth.
 	early = 5 * time.Minute
 	// attempts at one token, and the longest wait between two of them.
 	attempts = 4
@@ -73,7 +73,7 @@ type Tokens struct {
 
 type token struct {
 	value string
-	until time.Time
+	until time.Time // when it is no longer given out
 }
 
 // App signs in as the application alone.
@@ -118,7 +118,7 @@ func (t *Tokens) Token(ctx context.Context, scope string) (string, error) {
 	case <-t.turn:
 	}
 	defer func() { t.turn <- struct{}{} }()
-	if have, ok := t.have[scope]; ok && t.o.Now().Before(have.until.Add(-early)) {
+	if have, ok := t.have[scope]; ok && t.o.Now().Before(have.until) {
 		return have.value, nil
 	}
 	got, err := t.signIn(ctx, scope)
@@ -266,6 +266,6 @@ func (t *Tokens) ask(ctx context.Context, login *url.URL, proof confidential.Cre
 	if err != nil {
 		return token{}, err
 	}
-	// MSAL counts from the machine's clock.
-	return token{got.AccessToken, t.o.Now().Add(time.Until(got.ExpiresOn))}, nil
+	life := time.Until(got.ExpiresOn) // MSAL counts from the machine's clock
+	return token{got.AccessToken, t.o.Now().Add(life - min(early, life/5))}, nil
 }

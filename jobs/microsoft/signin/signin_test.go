@@ -104,6 +104,21 @@ func TestATokenIsKeptUntilItRunsOut(t *testing.T) {
 	}
 }
 
+func TestAShortLifeIsUsedToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tokens := signin.App(w.options())
+	short := microsofttest.Text(`{"token_type":"Bearer","expires_in":60,"access_token":"AccessTokenValue"}`)
+	w.Fail("/token", short, short)
+	for range 6 { // 0, 10, ... 50 seconds
+		get(t, tokens)
+		w.now = w.now.Add(10 * time.Second)
+	}
+	if w.signIns() != 2 {
+		t.Errorf("signed in %d times, want 2", w.signIns())
+	}
+}
+
 func TestARefusedTokenIsNotGivenAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

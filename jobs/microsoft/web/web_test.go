@@ -162,6 +162,19 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 10, 1, 4, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Duration{
+		"57": 57 * time.Second, " 1.5 ": 1500 * time.Millisecond, "Thu, 01 Oct 2026 04:02:00 GMT": 2 * time.Minute,
+		"": 0, "0": 0, "-5": 0, "NaN": 0, "Inf": 0, "1e300": 0, "soon": 0, "Thu, 01 Oct 2026 03:00:00 GMT": 0,
+	} {
+		if got := web.RetryAfter(http.Header{"Retry-After": {text}}, now); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestWhatDoesNotPass(t *testing.T) {
 	t.Parallel()
 	const page = "<!DOCTYPE html>\n<html><head><title>Sign in to your account</title></head></html>"
