@@ -178,3 +178,21 @@ func (m *Metrics) Stuck() (parked, waiting []history.Slice) {
 	}
 	return parked, waiting
 }
+
+// Keep refreshes the figures at once and then every so often, until the context is
+// done: a round can be long, and another machine may work meanwhile. after, which may be
+// nil, is told how each refreshing ended. The clock is not the one that [Health] watches.
+func (m *Metrics) Keep(ctx context.Context, clock schedule.Clock, every time.Duration, after func(error)) {
+	for {
+		err := m.Refresh(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if after != nil {
+			after(err)
+		}
+		if clock.Wait(ctx, clock.Now().Add(every)) != nil {
+			return
+		}
+	}
+}

@@ -454,3 +454,35 @@ func TestSheetAgesDoNotGuess(t *testing.T) {
 		t.Errorf("ages %v, want one without end", ages)
 	}
 }
+
+func TestFiguresAreKeptWhileARoundIsLong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.metrics()
+	s := newStage()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	refreshed := make(chan error, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		m.Keep(ctx, s, 5*time.Minute, func(err error) { refreshed <- err })
+	}()
+	for n := range 3 {
+		if err := <-refreshed; err != nil {
+			t.Fatal(err)
+		}
+		if until := <-s.asleep; !until.Equal(noon.Add(5 * time.Minute)) {
+			t.Errorf("sleeps until %s", until)
+		}
+		if n > 0 {
+			w.expect(m, fmt.Sprintf(`calends_runs_total{job_name="bill",month="2026-10",result="done"} %d`, n))
+		}
+		w.ran("bill/2026-10", history.Done, 0)
+		if n == 2 {
+			stop()
+		}
+		s.awake <- struct{}{}
+	}
+	<-ended
+}

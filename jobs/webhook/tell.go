@@ -157,6 +157,10 @@ func (hs *Hooks) remember(h *Hook, err error) {
 	hs.resting[h.Key()] = resting{hs.now().Add(pause), pause, undelivered.Err}
 }
 
+// passing are codes of waits that end without anybody here acting on them: for the end
+// of the month, a sheet that is still to be published, another slice that is told of.
+var passing = map[string]bool{"not-over": true, "not-published": true, "earlier-month": true, "import": true}
+
 // messageFor is the message that a hook wants of an attempt; false if it wants none.
 // One that was parked is told as such to who wants that, and else as a failure: what
 // parks has failed.
@@ -166,7 +170,9 @@ func messageFor(h *Hook, e history.Ended) (Message, bool) {
 	case history.Done:
 		candidates = []Type{Finished}
 	case history.Waiting:
-		candidates = []Type{Waiting}
+		if !passing[e.Code] {
+			candidates = []Type{Waiting}
+		}
 	case history.Failed, history.Interrupted:
 		if e.Standing.Parked {
 			candidates = []Type{Parked}

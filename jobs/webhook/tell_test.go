@@ -38,6 +38,8 @@ func TestWhatIsTold(t *testing.T) {
 	failed.Error, parked.Error = "disk full", "the process ended without a word"
 	parked.Standing.Parked = true
 	waiting.Code, waiting.Reason = "approval", "waits for approval of revision 3"
+	passes := waiting
+	passes.Code = "not-published"
 	done := ended(history.Done)
 	done.Outcome = history.Outcome{Summary: "one sheet", Counts: map[string]int64{"records": 7}, Exceptions: 1}
 	const slice = `"slice":{"job":"import-prices","subject":"s3://a/b","month":"2026-10"},"attempt":2`
@@ -49,6 +51,7 @@ func TestWhatIsTold(t *testing.T) {
 		"done":                      {done, nil, `{"type":"run.finished",` + slice + `,"counts":{"records":7},"exceptions":1,"summary":"one sheet"}`},
 		"failed":                    {failed, nil, `{"type":"run.failed",` + slice + `,"exceptions":0,"reason":"disk full"}`},
 		"waiting":                   {waiting, nil, `{"type":"run.waiting",` + slice + `,"exceptions":0,"code":"approval","reason":"waits for approval of revision 3"}`},
+		"waiting for its time":      {passes, nil, ``},
 		"parked":                    {parked, nil, `{"type":"run.parked",` + slice + `,"exceptions":0,"reason":"the process ended without a word"}`},
 		"parked, to who wants it":   {parked, []string{"parked"}, `{"type":"run.parked",` + slice + `,"exceptions":0,"reason":"the process ended without a word"}`},
 		"parked, to who wants both": {parked, []string{"failed", "parked"}, `{"type":"run.parked",` + slice + `,"exceptions":0,"reason":"the process ended without a word"}`},

@@ -35,7 +35,7 @@ type Type string
 const (
 	Finished Type = "run.finished" // with or without exceptions; the counts tell
 	Failed   Type = "run.failed"   // and will be tried again
-	Waiting  Type = "run.waiting"  // for a person: an approval, or a reason to accept
+	Waiting  Type = "run.waiting"  // for somebody: to approve, to accept, to bring what is missing
 	Parked   Type = "run.parked"   // failed too often; nothing happens until a person acts
 )
 
