@@ -98,7 +98,7 @@ func BenchmarkCycleAt(b *testing.B) {
 }
 
 func TestUnitsDoNotAllocate(t *testing.T) {
-	tax := decimal.New(19, -2)
+	tax, _ := FixedOf(decimal.New(19, -2))
 	lines := manyLines()
 	i := 0
 	if got := testing.AllocsPerRun(len(lines), func() {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"math/bits"
 
 	"github.com/shopspring/decimal"
 )
@@ -111,88 +110,17 @@ func (c Calculation) Rate() (Rated, error) {
 // where a product needs more than 128 bits, or a result more than 64: then
 // [Calculation.Rate] gives it all the same, or says why there is none.
 func (c Calculation) Units() (u Units, ok bool) {
-	price, priceScale, ok1 := small(c.UnitPrice)
-	share, shareScale, ok2 := oneLess(c.Discount)
-	rate, rateScale, ok3 := small(c.ExchangeRate)
-	if !ok1 || !ok2 || !ok3 {
-		return Units{}, false
-	}
-	var ok4 bool
-	months, term := uint64(c.CycleMonths), uint64(c.TermMonths)
-	list := uint128{lo: price}
-	u.UnitPrice, ok1 = printed(list, priceScale, months, term)
-	net, ok2 := list.mul(share)
-	days, ok3 := net.mul(uint64(c.BillingDays))
-	u.EffectiveUnitPrice, ok4 = printed(days, priceScale+shareScale, months, term*uint64(c.CycleDays))
+	price, ok1 := FixedOf(c.UnitPrice)
+	off, ok2 := FixedOf(c.Discount)
+	share, ok3 := off.Left()
+	rate, ok4 := FixedOf(c.ExchangeRate)
 	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return Units{}, false
 	}
-	u.Subtotal, ok = c.truncated(days, rate, priceScale+shareScale+rateScale)
-	if c.Credit {
-		u.EffectiveUnitPrice, u.Subtotal = -u.EffectiveUnitPrice, -u.Subtotal
-	}
-	return u, ok
-}
-
-// printed returns price x 10^-scale x num/den in units of 10^-10, half to even.
-func printed(price uint128, scale int, num, den uint64) (units int64, ok bool) {
-	shift := priceDecimals - scale
-	power, ok := pow10(max(shift, -shift))
-	if !ok {
-		return 0, false
-	}
-	below := uint128{lo: den}
-	if shift >= 0 {
-		price, ok = price.mul(power)
-	} else {
-		below, ok = below.mul(power)
-	}
-	if ok {
-		price, ok = price.mul(num)
-	}
-	if !ok || below.hi != 0 || below.lo > 1<<63 {
-		return 0, false
-	}
-	result, remainder := price.div(below.lo)
-	if result.hi != 0 || result.lo > 1<<62 { // before rounding up, which could wrap around
-		return 0, false
-	}
-	if twice := 2 * remainder; twice > below.lo || twice == below.lo && result.lo&1 == 1 {
-		result.lo++
-	}
-	return int64(result.lo), true
-}
-
-// truncated is the one place where an amount is truncated: toward zero, since
-// every factor is positive and the sign comes last. price is that of all billed
-// days, and rate stands with it at 10^-scale.
-func (c Calculation) truncated(price uint128, rate uint64, scale int) (units int64, ok bool) {
-	shift := scale - c.MinorDigits
-	power, ok := pow10(max(shift, -shift))
-	up, below := uint64(1), uint128{lo: uint64(c.TermMonths) * uint64(c.CycleDays)}
-	if ok && shift >= 0 {
-		below, ok = below.mul(power)
-	} else {
-		up = power
-	}
-	quantity, each := uint64(c.Quantity), uint64(1)
-	if c.PerUnit {
-		quantity, each = 1, quantity
-	}
-	for _, factor := range [...]uint64{rate, up, uint64(c.CycleMonths), quantity} {
-		if ok {
-			price, ok = price.mul(factor)
-		}
-	}
-	if !ok || below.hi != 0 {
-		return 0, false
-	}
-	quotient, _ := price.div(below.lo)
-	quotient, ok = quotient.mul(each)
-	if !ok || quotient.hi != 0 || quotient.lo >= amountLimit {
-		return 0, false
-	}
-	return int64(quotient.lo), true
+	return FixedCalculation{
+		UnitPrice: price, Share: share, ExchangeRate: rate, CycleMonths: c.CycleMonths, TermMonths: c.TermMonths,
+		BillingDays: c.BillingDays, CycleDays: c.CycleDays, Quantity: c.Quantity, Credit: c.Credit, PerUnit: c.PerUnit, MinorDigits: c.MinorDigits,
+	}.Units()
 }
 
 // bigRate is the path for numbers that 128 bits cannot hold.
@@ -226,7 +154,7 @@ func proratedShare(num, den int64, factors ...decimal.Decimal) decimal.Decimal {
 
 var one = decimal.NewFromInt(1)
 
-// bigSubtotal truncates the amount, as [Calculation.truncated] does.
+// bigSubtotal truncates the amount, as [FixedCalculation.truncated] does.
 func (c Calculation) bigSubtotal() (int64, error) {
 	num, den := big.NewInt(1), big.NewInt(1)
 	for _, d := range [...]decimal.Decimal{c.UnitPrice, one.Sub(c.Discount), c.ExchangeRate, decimal.New(1, int32(c.MinorDigits))} {
@@ -267,36 +195,6 @@ func Tax(subtotal int64, rate decimal.Decimal) (int64, error) {
 	return Truncate(decimal.NewFromInt(subtotal).Mul(rate), 0)
 }
 
-// PriceUnits returns a price or a fraction in units of 10^-10. ok is false where
-// it has more decimals, is negative or does not fit.
-func PriceUnits(d decimal.Decimal) (units int64, ok bool) {
-	coefficient, scale, ok := small(d)
-	power, fits := pow10(priceDecimals - scale)
-	high, low := bits.Mul64(coefficient, power)
-	if !ok || !fits || high != 0 || low > 1<<62 {
-		return 0, false
-	}
-	return int64(low), true
-}
-
-// TaxUnits is [Tax] without allocating. ok is false where it does not suffice.
-func TaxUnits(subtotal int64, rate decimal.Decimal) (units int64, ok bool) {
-	coefficient, scale, ok := small(rate)
-	power, fits := pow10(scale)
-	if !ok || !fits {
-		return 0, false
-	}
-	product, ok := uint128{lo: uint64(max(subtotal, -subtotal))}.mul(coefficient)
-	quotient, _ := product.div(power)
-	if !ok || quotient.hi != 0 || quotient.lo >= amountLimit {
-		return 0, false
-	}
-	if subtotal < 0 {
-		return -int64(quotient.lo), true
-	}
-	return int64(quotient.lo), true
-}
-
 // ExchangeRate returns the rate from the pricing to the billing currency, given
 // what a unit of each is worth in USD: rounded half even to 9 decimals, or to 9
 // significant digits where that is finer. The rounded rate is the one used.
@@ -310,26 +208,6 @@ func ExchangeRate(pricing, billing decimal.Decimal) decimal.Decimal {
 		places++
 	}
 	return quotient(num, den, places)
-}
-
-// small returns a decimal that is not negative as coefficient x 10^-scale. ok
-// is false when it does not fit 64 bits.
-func small(d decimal.Decimal) (coefficient uint64, scale int, ok bool) {
-	if d.NumDigits() > 18 || d.IsNegative() {
-		return 0, 0, false
-	}
-	return uint64(d.CoefficientInt64()), -int(d.Exponent()), true
-}
-
-// oneLess returns 1 - discount as coefficient x 10^-scale, without the garbage
-// of a decimal subtraction. ok is false when it does not fit 64 bits.
-func oneLess(discount decimal.Decimal) (coefficient uint64, scale int, ok bool) {
-	if discount.IsZero() {
-		return 1, 0, true
-	}
-	off, scale, ok := small(discount)
-	whole, fits := pow10(scale)
-	return whole - off, scale, ok && fits && off <= whole
 }
 
 // multiply multiplies num/den by a decimal.

@@ -15,7 +15,7 @@ const NoDate Date = math.MinInt32
 
 // DateOf returns the day y-m-d. Days outside the month roll over, as in [time.Date].
 func DateOf(year int, month time.Month, day int) Date {
-	return Date(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Unix() / secondsPerDay)
+	return MonthOf(year, month).First() + Date(day-1)
 }
 
 // ParseDate reads 2006-01-02.
@@ -29,7 +29,31 @@ func ParseDate(s string) (Date, error) {
 
 // Civil returns the year, month and day of the month.
 func (d Date) Civil() (year int, month time.Month, day int) {
-	return time.Unix(int64(d)*secondsPerDay, 0).UTC().Date()
+	m, day := d.split()
+	year, month = m.Civil()
+	return year, month, day
+}
+
+// The Gregorian calendar comes again every 400 years. A year is counted from
+// March here: then the day that only some years have is the last of its year, and
+// the months before a day follow from a straight line, 153 days in each five.
+const (
+	daysPerEra     = 146_097
+	daysPerCentury = 36_524
+	daysPer4Years  = 1_461
+	eraBegin       = -719_468 // 0000-03-01
+)
+
+// split returns the month of a day and which one it is in that. It is asked some
+// ten times for each line, which a [time.Time] would take too long for.
+func (d Date) split() (month Month, day int) {
+	days := int(d) - eraBegin
+	era := int(floorDiv(int64(days), daysPerEra))
+	days -= era * daysPerEra
+	year := (days - days/(daysPer4Years-1) + days/daysPerCentury - days/(daysPerEra-1)) / 365
+	days -= 365*year + year/4 - year/100
+	march := (5*days + 2) / 153 // months since March
+	return Month(12*(400*era+year) + march + 2), days - (153*march+2)/5 + 1
 }
 
 // String returns the date as 2006-01-02, or "" for NoDate.
@@ -54,18 +78,18 @@ func (d Date) Append(dst []byte) []byte {
 // AddMonths returns the same day of the month n months on (or back), clamped
 // to the last day of that month: 31 January plus one month is 28 February.
 func (d Date) AddMonths(n int) Date {
-	_, _, day := d.Civil()
-	month := d.Month() + Month(n)
-	if last := month.Days(); day > last {
-		day = last
+	month, day := d.split()
+	month += Month(n)
+	if day > 28 {
+		day = min(day, month.Days())
 	}
 	return month.First() + Date(day-1)
 }
 
 // Month returns the calendar month that contains the day.
 func (d Date) Month() Month {
-	year, month, _ := d.Civil()
-	return MonthOf(year, month)
+	month, _ := d.split()
+	return month
 }
 
 // Instant returns 00:00 UTC of the day.
@@ -106,8 +130,12 @@ func (m Month) Compact() string {
 
 // First returns the first day of the month.
 func (m Month) First() Date {
-	year, month := m.Civil()
-	return DateOf(year, month, 1)
+	months := int(m) - 2 // since March of year 0
+	year := int(floorDiv(int64(months), 12))
+	march := months - 12*year
+	era := int(floorDiv(int64(year), 400))
+	year -= 400 * era
+	return Date(eraBegin + era*daysPerEra + 365*year + year/4 - year/100 + (153*march+2)/5)
 }
 
 // Last returns the last day of the month.

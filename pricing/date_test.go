@@ -252,3 +252,33 @@ func TestInstantArithmetic(t *testing.T) {
 		}
 	}
 }
+
+// The calendar is that of package time, for any day that a date can be.
+func TestCalendarIsThatOfTime(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		d := Date(rapid.OneOf(rapid.Int32Range(-3_000_000, 3_000_000), rapid.Int32Range(int32(firstDay), int32(lastDay)), rapid.Int32Min(int32(NoDate+1))).Draw(t, "day"))
+		year, month, day := time.Unix(int64(d)*secondsPerDay, 0).UTC().Date()
+		if y, m, n := d.Civil(); y != year || m != month || n != day {
+			t.Fatalf("day %d is %d-%d-%d, want %d-%d-%d", d, y, m, n, year, month, day)
+		}
+		if got := DateOf(year, month, day); got != d {
+			t.Fatalf("%d-%d-%d is day %d, want %d", year, month, day, got, d)
+		}
+		if got, want := d.Month().Days(), time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day(); got != want {
+			t.Fatalf("%s has %d days, want %d", d.Month(), got, want)
+		}
+	})
+}
+
+// Each day of the years that there are invoices of, and more.
+func TestEveryDayFollows(t *testing.T) {
+	t.Parallel()
+	was := time.Date(1899, 12, 31, 0, 0, 0, 0, time.UTC)
+	for d := DateOf(1900, 1, 1); d <= DateOf(2500, 12, 31); d++ {
+		was = was.AddDate(0, 0, 1)
+		if year, month, day := d.Civil(); year != was.Year() || month != was.Month() || day != was.Day() {
+			t.Fatalf("day %d is %d-%d-%d, want %s", d, year, month, day, was)
+		}
+	}
+}

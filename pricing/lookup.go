@@ -26,11 +26,14 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 	var few [8]*Row
 	valid, tiered := few[:0], 0
 	rows := sheet.rows[rowKey{q.SKU, q.Term, q.Plan, q.Segment}]
-	until := (month.Last() + 1).Instant() - 1
+	from, until := month.First().Instant(), (month.Last()+1).Instant()-1
 	for i := range rows {
-		for _, change := range [...]Instant{rows[i].Start - 1, rows[i].End} {
-			if q.At <= change {
-				until = min(until, change)
+		// The last instants before something else holds.
+		for _, last := range [...]Instant{rows[i].Start - 1, rows[i].End} {
+			if q.At <= last {
+				until = min(until, last)
+			} else {
+				from = max(from, last+1)
 			}
 		}
 		switch r := &rows[i]; {
@@ -50,7 +53,7 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 		return refuse(PriceNotFound, "has no row")
 	}
 
-	currency, ok := preferredCurrency(valid, q.BillingCurrency)
+	currency, anyhow, ok := preferredCurrency(valid, q.BillingCurrency)
 	if !ok {
 		return refuse(PriceAmbiguous, "is offered in several currencies, neither %s nor USD", q.BillingCurrency)
 	}
@@ -66,21 +69,25 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 				r.Start, valid[first].UnitPrice, valid[first].Line, r.UnitPrice, r.Line)
 		}
 	}
-	return Price{Row: *valid[first], Sheet: sheet, Stale: stale, Until: until}, nil
+	return Price{Row: *valid[first], Sheet: sheet, Stale: stale, Anyhow: anyhow, From: from, Until: until}, nil
 }
 
 // preferredCurrency picks the billing currency, else USD, else the only one.
-func preferredCurrency(rows []*Row, billing string) (currency string, ok bool) {
-	only, several, usd := rows[0].Currency, false, false
+// anyhow is set when there is no other on offer.
+func preferredCurrency(rows []*Row, billing string) (currency string, anyhow, ok bool) {
+	only, several, usd, own := rows[0].Currency, false, false, false
 	for _, r := range rows {
-		if r.Currency == billing {
-			return billing, true
-		}
+		own = own || r.Currency == billing
 		usd = usd || r.Currency == "USD"
 		several = several || r.Currency != only
 	}
-	if usd {
-		return "USD", true
+	switch {
+	case !several:
+		return only, true, true
+	case own:
+		return billing, false, true
+	case usd:
+		return "USD", false, true
 	}
-	return only, !several
+	return "", false, false
 }

@@ -298,15 +298,17 @@ func TestPromotionFits(t *testing.T) {
 	}
 }
 
-// The answer to a question stays the same until the instant that it names.
-func TestPriceHoldsUntil(t *testing.T) {
+// The answer to a question stays the same between the instants that it names, and
+// in any billing currency if it says so.
+func TestPriceHolds(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(5, 6))
 	march := MonthOf(2024, 3)
 	first, last := march.First().Instant(), (march.Last()+1).Instant()-1
 	within := func() Instant { return first + Instant(random.Int64N(int64(last-first+1))) }
 	sku := SKU{ProductID: "CFQ7TTC0LH18", SkuID: "0001"}
-	shorter := 0
+	shorter, chosen, anyhow := 0, 0, 0
+	currency := func() string { return []string{"EUR", "USD"}[random.IntN(8)/7] }
 	for range 2000 {
 		var rows []Row
 		for i := range 1 + random.IntN(4) {
@@ -317,30 +319,39 @@ func TestPriceHoldsUntil(t *testing.T) {
 			if random.IntN(2) == 0 {
 				end = last + Day
 			}
-			rows = append(rows, Row{SKU: sku, Term: P1Y, Plan: Monthly, Market: "DE", Segment: "Commercial", Currency: "EUR",
+			rows = append(rows, Row{SKU: sku, Term: P1Y, Plan: Monthly, Market: "DE", Segment: "Commercial", Currency: currency(),
 				UnitPrice: decimal.New(int64(random.IntN(3)+1), 0), Start: start, End: end, Line: i + 2, Tiered: random.IntN(8) == 0})
 		}
 		book := shelf{NewSheet("DE", march, "de.csv", "00", rows)}
-		q := PriceQuery{SKU: sku, Term: P1Y, Plan: Monthly, Market: "DE", Segment: "Commercial", BillingCurrency: "EUR", At: within()}
+		q := PriceQuery{SKU: sku, Term: P1Y, Plan: Monthly, Market: "DE", Segment: "Commercial", BillingCurrency: currency(), At: within()}
 		price, err := FindPrice(book, q)
 		if err != nil {
 			continue
 		}
-		if price.Until < q.At || price.Until > last {
-			t.Fatalf("the answer at %s holds until %s", q.At, price.Until)
+		if price.From < first || price.From > q.At || price.Until < q.At || price.Until > last {
+			t.Fatalf("the answer at %s holds from %s until %s", q.At, price.From, price.Until)
 		}
-		if price.Until < last {
+		if price.From > first && price.Until < last {
 			shorter++
 		}
-		for _, at := range []Instant{q.At + (price.Until-q.At)/2, price.Until} {
-			later := q
-			later.At = at
-			if again, err := FindPrice(book, later); err != nil || again.Row.Line != price.Row.Line {
-				t.Fatalf("at %s line %d, until %s; at %s line %d, %v\n%+v", q.At, price.Row.Line, price.Until, at, again.Row.Line, err, rows)
+		questions := []string{q.BillingCurrency}
+		if price.Anyhow {
+			questions = []string{"EUR", "USD", "JPY"}
+			anyhow++
+		} else {
+			chosen++
+		}
+		for _, at := range []Instant{price.From, price.From + (q.At-price.From)/2, q.At + (price.Until-q.At)/2, price.Until} {
+			for _, billing := range questions {
+				other := q
+				other.At, other.BillingCurrency = at, billing
+				if again, err := FindPrice(book, other); err != nil || again.Row.Line != price.Row.Line {
+					t.Fatalf("at %s line %d, from %s until %s; at %s in %s line %d, %v\n%+v", q.At, price.Row.Line, price.From, price.Until, at, billing, again.Row.Line, err, rows)
+				}
 			}
 		}
 	}
-	if shorter == 0 {
-		t.Error("no row ever ended within the month")
+	if shorter == 0 || chosen == 0 || anyhow == 0 {
+		t.Errorf("%d answers for a part of the month, %d of several currencies, %d of one: want some of each", shorter, chosen, anyhow)
 	}
 }

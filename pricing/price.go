@@ -113,9 +113,12 @@ type Price struct {
 	// Stale is set when the month had no sheet of its own and an earlier
 	// month's governs.
 	Stale bool
-	// Until is the last instant, of the query's month at most, at which the same
-	// question has this answer.
-	Until Instant
+	// Anyhow is set when there was no choice of currencies: the same question has
+	// this answer whatever the billing currency.
+	Anyhow bool
+	// From and Until are the first and the last instant, of the query's month at
+	// most, between which the same question has this answer.
+	From, Until Instant
 }
 
 // PriceError says why no price governs. Its Code is PRICE_NOT_FOUND or

@@ -26,9 +26,14 @@ func pow10(n int) (power uint64, ok bool) {
 	if n < 0 || n > 19 {
 		return 0, false
 	}
-	power = 1
-	for range n {
-		power *= 10
-	}
-	return power, true
+	return powers[n], true
 }
+
+// powers are those of 10 that fit.
+var powers = func() (p [20]uint64) {
+	p[0] = 1
+	for i := range p[1:] {
+		p[i+1] = 10 * p[i]
+	}
+	return p
+}()
