@@ -104,6 +104,7 @@ type ready struct {
 	since *ledger.Close
 	// elsewhere are the charges of the month that were rated elsewhere.
 	elsewhere map[string][]invoice.Elsewhere // by customer
+	spare     invoice.Spare
 }
 
 func (e Env) prepare(ctx context.Context, at snapshot, month pricing.Month) (r *ready, err error) {
@@ -218,8 +219,14 @@ func (m *merged) addLines(partnerID string, block *invoice.Block) error {
 		return err
 	}
 	kept, err := m.out.shelf.Put(block)
+	if err != nil {
+		return err
+	}
+	if kept.InFile() {
+		m.spare.Give(block)
+	}
 	p.lines.kept = append(p.lines.kept, kept)
-	return err
+	return nil
 }
 
 // addLate keeps the exceptions that closed months did not publish. A line

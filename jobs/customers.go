@@ -22,7 +22,11 @@ type customer struct {
 
 // work is about how much there is to do for it.
 func (c *customer) work() int {
-	return 1 + len(c.Changes) + len(c.Standing) + len(c.Issued) + len(c.Elsewhere)
+	n := 1 + len(c.Changes) + len(c.Issued) + len(c.Elsewhere)
+	for _, p := range c.Parts {
+		n += p.To - p.From
+	}
+	return n
 }
 
 // customers yields everyone with anything to bill, in the order of their ids:
@@ -78,7 +82,7 @@ type joining struct {
 	others    []string
 
 	// What is at hand of each; read says that it was asked for.
-	standing     *ledger.Standing
+	standing     *ledger.Stood
 	group        []*change.Change
 	readStanding bool
 	readGroup    bool
@@ -107,7 +111,7 @@ func (j *joining) customer() (c customer, ok bool, err error) {
 	if !ok {
 		return c, false, nil
 	}
-	var standing *ledger.Standing
+	var standing *ledger.Stood
 	var recent []*change.Change
 	if j.standing != nil && j.standing.CustomerID == id {
 		standing, j.readStanding = j.standing, false
@@ -125,14 +129,14 @@ func (j *joining) customer() (c customer, ok bool, err error) {
 	h := ledger.NewHistory(id, recent)
 	c.Customer = invoice.Customer{ID: id, Changes: h.Changes, Conflicts: h.Conflicts, Elsewhere: j.elsewhere[id]}
 	if standing != nil {
-		c.Standing, c.Ended, c.seen = standing.Subscriptions, standing.Ended, standing.Seen
+		c.Parts, c.Ended, c.seen = standing.Parts, standing.Ended, standing.Seen
 	}
 	return c, true, nil
 }
 
 func (j *joining) fill() (err error) {
 	if !j.readStanding && j.standings != nil {
-		if j.standing, err = j.standings.Next(); err != nil {
+		if j.standing, err = j.standings.NextParts(); err != nil {
 			return err
 		}
 		j.readStanding = true
@@ -156,7 +160,7 @@ func (j *joining) fill() (err error) {
 // an override of an earlier one, an id that was there before, a subscription
 // that has ended, a billing plan whose price is that of the term's start. It may
 // say so without need, never the other way round.
-func reachesBack(s *ledger.Standing, recent []*change.Change, closed pricing.Month) bool {
+func reachesBack(s *ledger.Stood, recent []*change.Change, closed pricing.Month) bool {
 	if s != nil && s.LookBack {
 		return true
 	}
@@ -174,8 +178,8 @@ func reachesBack(s *ledger.Standing, recent []*change.Change, closed pricing.Mon
 }
 
 // stands reports whether a subscription has not ended, whatever else has left the same mark.
-func stands(s *ledger.Standing, id string) bool {
-	return slices.ContainsFunc(s.Subscriptions, func(one subscription.Standing) bool { return one.Term.SubscriptionID == id })
+func stands(s *ledger.Stood, id string) bool {
+	return slices.ContainsFunc(s.Parts, func(p subscription.Part) bool { return slices.Contains(p.Subscription[p.From:p.To], id) })
 }
 
 // standing is what the close of a month keeps of a customer; nil when there is

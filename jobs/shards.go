@@ -54,7 +54,7 @@ func (e Env) billShards(parent context.Context, r *ready, source iter.Seq2[custo
 	for range workers {
 		wait.Go(func() {
 			biller := invoice.NewBiller(r.catalog, r.books, r.month)
-			biller.KeepLocks = r.closing
+			biller.KeepLocks, biller.Spare = r.closing, &r.spare
 			for j := range work {
 				s, err := r.bill(ctx, biller, j.customers)
 				j.result <- result{s, err}
@@ -165,7 +165,7 @@ func (s *billedShard) add(r *ready, c *customer, o invoice.Outcome) {
 	s.stale = append(s.stale, o.Stale...)
 	s.count.Add(o.Count)
 	s.mismatched += o.Mismatched
-	s.addSeats(r, c.ID, o.End.Seats)
+	s.addSeats(o)
 	if !r.closing {
 		return
 	}
@@ -179,13 +179,11 @@ func (s *billedShard) add(r *ready, c *customer, o invoice.Outcome) {
 
 // addSeats counts a customer's seats for its partner of the month. Without a
 // known one nobody is billed for them.
-func (s *billedShard) addSeats(r *ready, customerID string, seats invoice.Seats) {
-	if seats == (invoice.Seats{}) {
+func (s *billedShard) addSeats(o invoice.Outcome) {
+	if o.PartnerID == "" || o.End.Seats == (invoice.Seats{}) {
 		return
 	}
-	if payer, code := r.catalog.Payer(customerID, r.month); code == "" {
-		sum := s.seats[payer.Partner.ID]
-		sum.Add(seats)
-		s.seats[payer.Partner.ID] = sum
-	}
+	sum := s.seats[o.PartnerID]
+	sum.Add(o.End.Seats)
+	s.seats[o.PartnerID] = sum
 }

@@ -48,7 +48,11 @@ func (e Env) subscriptions(ctx context.Context, day pricing.Date, yield func(Bel
 		if err != nil {
 			return err
 		}
-		end, err := lives.LiveTo(lockedWorld{r.catalog, c.Locks}, nowhere{}, c.ID, c.Standing, c.Changes, day)
+		from, err := subscription.Standings(c.Parts)
+		if err != nil {
+			return err
+		}
+		end, err := lives.LiveTo(lockedWorld{r.catalog, c.Locks}, nowhere{}, c.ID, from, c.Changes, day)
 		if err != nil {
 			return err
 		}

@@ -114,8 +114,9 @@ func liveTwice(t *testing.T, life twin.Life, whole bool) {
 }
 
 // sameFromWholeHistory holds a month that began with the state at a close against
-// the same month computed from all that ever came in: the same lines and
-// exceptions, and the same state for the month after.
+// the same month computed from all that ever came in: the same lines, seats and
+// exceptions, and the same state for the month after. An open month is made of the
+// state's columns where nothing happened, so it is held against both.
 func sameFromWholeHistory(ctx context.Context, t *testing.T, env Env, month pricing.Month) {
 	t.Helper()
 	at, err := env.snapshot(ctx)
@@ -127,17 +128,28 @@ func sameFromWholeHistory(ctx context.Context, t *testing.T, env Env, month pric
 			t.Fatal(err)
 		}
 	}
-	compute := func(env Env) *computed {
-		c, err := env.compute(ctx, at, month, true)
+	compute := func(env Env, closing bool) *computed {
+		c, err := env.compute(ctx, at, month, closing)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.close() })
 		return c
 	}
-	fromState := compute(env)
+	fromState, open := compute(env, true), compute(env, false)
 	env.WholeHistory = true
-	whole := compute(env)
+	whole, wholeOpen := compute(env, true), compute(env, false)
+	if got, want := must(open.sum(ctx, 1)), must(wholeOpen.sum(ctx, 2)); got != want {
+		t.Errorf("%s: while open it comes out otherwise from the state at the last close than from the whole history", month)
+	}
+	for i, inv := range open.invoices {
+		if want := wholeOpen.invoices[i].seats; inv.seats != want {
+			t.Errorf("%s: partner %s has seats %+v, from the whole history %+v", month, inv.PartnerID, inv.seats, want)
+		}
+	}
+	if open.count != wholeOpen.count {
+		t.Errorf("%s: %+v, from the whole history %+v", month, open.count, wholeOpen.count)
+	}
 	if got, want := must(fromState.sum(ctx, 1)), must(whole.sum(ctx, 2)); got != want {
 		t.Errorf("%s: from the state at the last close it comes out otherwise than from the whole history", month)
 	}

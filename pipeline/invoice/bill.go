@@ -46,6 +46,8 @@ type Customer struct {
 	// ended; nothing when Changes are the whole history.
 	Standing []subscription.Standing
 	Ended    int
+	// Parts say where more of them stood, in columns.
+	Parts []subscription.Part
 	// Changes are in the order of [change.Compare], one content an id;
 	// Conflicts are the other contents, refused.
 	Changes   []*change.Change
@@ -68,7 +70,9 @@ type Elsewhere struct {
 // Outcome is what a customer's history gives for one month, besides its lines.
 type Outcome struct {
 	// Lines are filled in by [Bill] alone.
-	Lines      []*Line
+	Lines []*Line
+	// PartnerID is who pays in the month; "" when that is not known.
+	PartnerID  string
 	Exceptions []Exception
 	Count      subscription.Count
 	// Late are exceptions of closed months, which publish no more of them:
@@ -154,12 +158,8 @@ func (b *Biller) Charge(c subscription.Charge) {
 	account := b.account(month)
 	block := &b.desired
 	if month == b.month && account.code == "" {
-		if account.block == nil {
-			var err error
-			if account.block, err = b.blockOf(account.payer.Partner.ID); err != nil {
-				b.failed = err
-				return
-			}
+		if b.failed = b.open(account); b.failed != nil {
+			return
 		}
 		block = account.block
 	}
@@ -172,6 +172,14 @@ func (b *Biller) Charge(c subscription.Charge) {
 		return
 	}
 	block.Add(line)
+}
+
+// open finds the block of who pays in the billed month.
+func (b *Biller) open(a *account) (err error) {
+	if a.block == nil {
+		a.block, err = b.blockOf(a.payer.Partner.ID)
+	}
+	return err
 }
 
 // Exception keeps those of the billed month.

@@ -16,6 +16,8 @@ import (
 type Biller struct {
 	// KeepLocks has outcomes say which locks were looked up, as a close wants it.
 	KeepLocks bool
+	// Spare is where memory for lines comes from, if there is some.
+	Spare *Spare
 
 	world       World
 	books       Books
@@ -24,6 +26,7 @@ type Biller struct {
 
 	lives subscription.Lives
 	items map[Item]*sharedItem
+	quiet quietPlaces
 	// What was asked for lately is found without hashing all of it.
 	recent [4096]recentItem
 	sheets [1024]recentSheet
@@ -32,6 +35,7 @@ type Biller struct {
 	shared     *Shared
 	sheetIndex map[subscription.Source]int32
 	rates      map[rateKey]int32
+	fixedRates []fixedRate // by their places
 	notes      map[Note]int32
 	partners   map[string][]*Block // the last is added to
 
@@ -111,11 +115,11 @@ func (b *Biller) Take() map[string][]*Block {
 		blocks = slices.DeleteFunc(blocks, func(one *Block) bool { return len(one.Rows) == 0 })
 		if len(blocks) > 0 {
 			lines[id] = blocks
-			blocks[len(blocks)-1].clip()
 		}
 	}
 	b.shared, b.sheetIndex = new(Shared), make(map[subscription.Source]int32)
 	b.rates, b.notes, b.partners = make(map[rateKey]int32), make(map[Note]int32), make(map[string][]*Block)
+	b.fixedRates = b.fixedRates[:0]
 	b.desired = Block{Shared: b.shared}
 	return lines
 }
@@ -125,9 +129,16 @@ func (b *Biller) Take() map[string][]*Block {
 func (b *Biller) Bill(c Customer) (Outcome, error) {
 	b.customer, b.outcome, b.accounts, b.tails = c.ID, Outcome{}, b.accounts[:0], b.tails[:0]
 	b.expected = len(c.Standing) + 2*len(c.Changes)
+	for _, p := range c.Parts {
+		b.expected += p.To - p.From
+	}
 	b.desired.clear()
 	for _, lost := range c.Conflicts {
 		b.exceptions(b.conflict(lost))
+	}
+	quiet, err := b.billQuiet(&c)
+	if err != nil {
+		return Outcome{}, err
 	}
 	end, err := b.lives.Live(customerWorld{b.world, b, c.Locks}, b, c.ID, c.Standing, c.Changes, b.month)
 	if err = cmp.Or(b.failed, err); err != nil {
@@ -138,7 +149,13 @@ func (b *Biller) Bill(c Customer) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
+	end.Seats.Opening += quiet.seats
+	end.Seats.Closing += quiet.seats
+	end.Billed += quiet.subscriptions
 	b.outcome.End, b.outcome.Count = end, end.Count
+	if payer := b.account(b.month); payer.code == "" {
+		b.outcome.PartnerID = payer.payer.Partner.ID
+	}
 	b.outcome.Count.Ended += c.Ended
 	if b.books.FirstOpen(b.month) && len(c.Issued)+len(b.desired.Rows) > 0 {
 		for _, l := range corrections(c.Issued, slices.Collect(b.desired.Lines())) {
@@ -189,7 +206,15 @@ func (b *Biller) blockOf(partnerID string) (*Block, error) {
 // newBlock makes room for some lines, with what their texts take: four ids.
 func (b *Biller) newBlock(currency string, room int) *Block {
 	room = max(room, b.expected)
-	return &Block{Shared: b.shared, Currency: currency, Rows: make([]Row, 0, room), Texts: make([]byte, 0, 120*room)}
+	var block Block
+	if room >= mostRoom/2 { // not for a few lines of a partner who has no more
+		block = b.Spare.take(room)
+	}
+	if block.Rows == nil {
+		block.Rows, block.Texts = make([]Row, 0, room), make([]byte, 0, 128*room)
+	}
+	block.Shared, block.Currency = b.shared, currency
+	return &block
 }
 
 // add takes a line of the billed month in full.

@@ -106,8 +106,8 @@ type Note struct {
 // Text returns a text of the block. It is good as long as the block is.
 func (b *Block) Text(t Text) []byte { return b.Texts[t.At : t.At+t.Len : t.At+t.Len] }
 
-// clip gives back room that many more lines would have had.
-func (b *Block) clip() {
+// Clip gives back room that many more lines would have had.
+func (b *Block) Clip() {
 	if 4*len(b.Rows) < 3*cap(b.Rows) {
 		b.Rows, b.Texts = append([]Row(nil), b.Rows...), append([]byte(nil), b.Texts...)
 	}

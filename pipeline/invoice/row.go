@@ -3,6 +3,7 @@ package invoice
 import (
 	"crypto/sha1" //nolint:gosec // names of version 5 are made with it, RFC 9562
 	"encoding/hex"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
@@ -20,15 +21,11 @@ func (b *Biller) row(block *Block, c subscription.Charge, account *account) bool
 		return false
 	}
 	payer, lock := account.payer, c.Term.Lock
-	digits, ok := pricing.MinorDigits(payer.Partner.BillingCurrency)
-	if !ok {
-		return false
-	}
 	rateAt, ok := b.rate(lock.Currency, account)
 	if !ok {
 		return false
 	}
-	rate := &b.shared.Rates[rateAt]
+	price, discount := subscription.FixedOf(lock.UnitPrice), subscription.FixedOf(lock.Discount)
 	r := Row{
 		Other: -1, Rate: rateAt, Note: -1, Type: kind, Credit: c.Credit, MonthEnd: c.Term.Span.MonthEnd,
 		PerUnit:   payer.Policies.Rounding.PerUnit(isSeatPair(c.Type)),
@@ -37,25 +34,9 @@ func (b *Biller) row(block *Block, c subscription.Charge, account *account) bool
 		CycleFirst: c.Cycle.First, CycleLast: c.Cycle.Last, CycleDays: int32(c.Cycle.Days), CycleMonths: int32(c.Cycle.Months),
 		TermMonths: int32(c.Term.Span.Months()), BillingDays: int32(c.Cycle.From(c.Start)), Quantity: c.Quantity,
 	}
-	var ok1, ok2 bool
-	r.ListPrice, ok1 = pricing.PriceUnits(lock.UnitPrice)
-	r.Discount, ok2 = pricing.PriceUnits(lock.Discount)
-	if !ok1 || !ok2 {
+	if !r.rate(&price, &discount, &b.fixedRates[rateAt]) {
 		return false
 	}
-	units, ok := pricing.Calculation{
-		UnitPrice: lock.UnitPrice, CycleMonths: int(r.CycleMonths), TermMonths: int(r.TermMonths), Discount: lock.Discount,
-		BillingDays: int(r.BillingDays), CycleDays: int(r.CycleDays), ExchangeRate: rate.Exchange, Quantity: r.Quantity,
-		Credit: r.Credit, PerUnit: r.PerUnit, MinorDigits: digits,
-	}.Units()
-	if !ok {
-		return false
-	}
-	r.UnitPrice, r.EffectiveUnitPrice, r.Subtotal = units.UnitPrice, units.EffectiveUnitPrice, units.Subtotal
-	if r.TaxTotal, ok = pricing.TaxUnits(r.Subtotal, rate.Tax); !ok {
-		return false
-	}
-	r.Total = r.Subtotal + r.TaxTotal
 	if account.index < 0 {
 		b.accountOf(account)
 	}
@@ -69,9 +50,47 @@ func (b *Biller) row(block *Block, c subscription.Charge, account *account) bool
 	if c.Change != nil {
 		r.Event = block.text(c.Change.ID)
 	}
-	r.Reference = block.reference(c)
+	r.Reference = block.reference(c, r.Event)
 	block.Rows = append(block.Rows, r)
 	return true
+}
+
+// rate fills in the prices and the amounts; false where whole numbers do not
+// suffice.
+func (r *Row) rate(price, discount *subscription.Fixed, by *fixedRate) bool {
+	share, ok := discount.Share()
+	if !ok || !price.Fits || !by.fits {
+		return false
+	}
+	r.ListPrice, r.Discount = price.Units, discount.Units
+	units, ok := pricing.FixedCalculation{
+		UnitPrice: price.Fixed, CycleMonths: int(r.CycleMonths), TermMonths: int(r.TermMonths), Share: share,
+		BillingDays: int(r.BillingDays), CycleDays: int(r.CycleDays), ExchangeRate: by.exchange, Quantity: r.Quantity,
+		Credit: r.Credit, PerUnit: r.PerUnit, MinorDigits: by.digits,
+	}.Units()
+	if !ok {
+		return false
+	}
+	r.UnitPrice, r.EffectiveUnitPrice, r.Subtotal = units.UnitPrice, units.EffectiveUnitPrice, units.Subtotal
+	if r.TaxTotal, ok = pricing.TaxUnits(r.Subtotal, by.tax); !ok {
+		return false
+	}
+	r.Total = r.Subtotal + r.TaxTotal
+	return true
+}
+
+// fixedRate is a [Rate] in whole numbers.
+type fixedRate struct {
+	exchange, tax pricing.Fixed
+	digits        int
+	fits          bool
+}
+
+func fixed(r Rate) fixedRate {
+	exchange, ok1 := pricing.FixedOf(r.Exchange)
+	tax, ok2 := pricing.FixedOf(r.Tax)
+	digits, ok3 := pricing.MinorDigits(r.Currency)
+	return fixedRate{exchange, tax, digits, ok1 && ok2 && ok3}
 }
 
 func chargeType(name string) (ChargeType, bool) {
@@ -104,7 +123,8 @@ func (b *Biller) rate(currency string, a *account) (int32, bool) {
 			}
 		}
 		i = int32(len(b.shared.Rates))
-		b.shared.Rates = append(b.shared.Rates, Rate{currency, partner.BillingCurrency, exchange, partner.TaxRate})
+		rate := Rate{currency, partner.BillingCurrency, exchange, partner.TaxRate}
+		b.shared.Rates, b.fixedRates = append(b.shared.Rates, rate), append(b.fixedRates, fixed(rate))
 		b.rates[key] = i
 	}
 	a.currency, a.rate = currency, i
@@ -142,7 +162,9 @@ func (b *Biller) sheetAt(s *subscription.Source) int32 {
 }
 
 // itemAt returns the place of what the lines of a term share.
-func (b *Biller) itemAt(t *subscription.Term) int32 {
+func (b *Biller) itemAt(t *subscription.Term) int32 { return b.itemOf(t).place(b.shared) }
+
+func (b *Biller) itemOf(t *subscription.Term) *sharedItem {
 	slot := uint32(t.Plan)*8 + uint32(t.Span.Term)
 	for _, text := range [...]string{t.SKU.ProductID, t.SKU.SkuID} {
 		for i := range len(text) {
@@ -154,7 +176,7 @@ func (b *Biller) itemAt(t *subscription.Term) int32 {
 	if recent.item != nil && recent.sku == t.SKU && recent.plan == t.Plan && recent.term == t.Span.Term && recent.trial == t.Span.Trial && recent.addOn == t.AddOn &&
 		recent.availability == t.AvailabilityID && recent.promotion == k.PromotionID && recent.skuTitle == k.SkuTitle &&
 		recent.productTitle == k.ProductTitle && recent.publisher == k.Publisher {
-		return recent.item.place(b.shared)
+		return recent.item
 	}
 	item := itemOf(t)
 	known, ok := b.items[*item]
@@ -166,7 +188,7 @@ func (b *Biller) itemAt(t *subscription.Term) int32 {
 		sku: t.SKU, availability: t.AvailabilityID, addOn: t.AddOn, trial: t.Span.Trial, term: t.Span.Term, plan: t.Plan,
 		promotion: k.PromotionID, skuTitle: k.SkuTitle, productTitle: k.ProductTitle, publisher: k.Publisher, item: known,
 	}
-	return known.place(b.shared)
+	return known
 }
 
 func (i *sharedItem) place(s *Shared) int32 {
@@ -187,23 +209,31 @@ func (b *Biller) noteAt(n Note) int32 {
 	return i
 }
 
-// reference keeps the charge's [referenceID].
-func (b *Block) reference(c subscription.Charge) Text {
-	if c.Change != nil {
+// reference keeps the charge's [referenceID]; event is where its event's stands.
+func (b *Block) reference(c subscription.Charge, event Text) Text {
+	switch {
+	case c.Change != nil && isUUID(c.Change.ID):
+		return event // which says the same
+	case c.Change != nil:
 		return b.text(referenceID(c))
 	}
-	name := make([]byte, 0, 128)
-	name = append(name, references[:]...)
-	name = append(append(name, c.Term.SubscriptionID...), '|')
-	name = append(c.Term.Span.Start.Append(name), '|')
-	name = c.Cycle.First.Append(name)
+	return b.cycleReference(c.Term.SubscriptionID, c.Term.Span.Start, c.Cycle.First)
+}
+
+// cycleReference keeps that of a whole cycle.
+func (b *Block) cycleReference(subscriptionID string, start, first pricing.Date) Text {
+	var room [128]byte
+	name := append(room[:0], references[:]...)
+	name = append(append(name, subscriptionID...), '|')
+	name = append(start.Append(name), '|')
+	name = first.Append(name)
 	sum := sha1.Sum(name) //nolint:gosec // see the import
 	var id uuid.UUID
 	copy(id[:], sum[:])
 	id[6] = id[6]&0x0f | 0x50
 	id[8] = id[8]&0x3f | 0x80
 	at := len(b.Texts)
-	b.Texts = append(b.Texts, make([]byte, 36)...)
+	b.Texts = slices.Grow(b.Texts, 36)[:at+36]
 	text := b.Texts[at:]
 	hex.Encode(text[:8], id[:4])
 	hex.Encode(text[9:13], id[4:6])

@@ -74,14 +74,16 @@ func (s *store) readStandings(b testing.TB, at *ledger.AtClose) (read int) {
 	r := s.Standings(s.ctx, at)
 	defer r.Close()
 	for {
-		c, err := r.Next()
+		c, err := r.NextParts()
 		if err != nil {
 			b.Fatal(err)
 		}
 		if c == nil {
 			return read
 		}
-		read += len(c.Subscriptions)
+		for _, p := range c.Parts {
+			read += p.To - p.From
+		}
 	}
 }
 

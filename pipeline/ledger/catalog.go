@@ -42,23 +42,11 @@ type Catalog struct {
 	oldOffers offerHistory
 
 	sheets sheets
-	payers sync.Map // payerKey -> payerAnswer
 }
 
 type rateKey struct {
 	currency string
 	month    pricing.Month
-}
-
-type payerKey struct {
-	customer string
-	before   bool // before the books
-	close    int  // index into closes; len(closes) for open months
-}
-
-type payerAnswer struct {
-	payer *subscription.Payer
-	code  pricing.Code
 }
 
 // newest is a number that no input reaches: what holds now.
@@ -208,16 +196,19 @@ func (c *Catalog) closing(month pricing.Month) int {
 	return i
 }
 
-// Payer returns who pays for the customer in the month.
+// Payer returns who pays for the customer in the month. Customer and partner are
+// looked up apart: each is what the first close knew of it, so that a customer
+// who came late pays the tax rate of the month.
 func (c *Catalog) Payer(customerID string, month pricing.Month) (*subscription.Payer, pricing.Code) {
-	key := payerKey{customer: customerID, before: len(c.closes) > 0 && month < c.closes[0].Month, close: c.closing(month)}
-	if known, ok := c.payers.Load(key); ok {
-		answer := known.(payerAnswer)
-		return answer.payer, answer.code
+	customer, ok := firstKnown(c, c.customerVersions(customerID), month)
+	if !ok {
+		return nil, pricing.UnknownCustomer
 	}
-	answer := c.findPayer(customerID, month)
-	c.payers.Store(key, answer)
-	return answer.payer, answer.code
+	partner, ok := firstKnown(c, c.partners[customer.PartnerID], month)
+	if !ok {
+		return &subscription.Payer{Customer: customer, Partner: party.Partner{ID: customer.PartnerID}}, pricing.UnknownPartner
+	}
+	return &subscription.Payer{Partner: partner, Customer: customer, Policies: c.PoliciesIn(partner.ID, month)}, ""
 }
 
 // factsOf is closing for the facts of a month itself: those of months before
@@ -227,21 +218,6 @@ func (c *Catalog) factsOf(month pricing.Month) int {
 		return len(c.closes)
 	}
 	return c.closing(month)
-}
-
-// findPayer looks customer and partner up apart: each is what the first close
-// knew of it, so that a customer who came late pays the tax rate of the month.
-func (c *Catalog) findPayer(customerID string, month pricing.Month) payerAnswer {
-	customer, ok := firstKnown(c, c.customerVersions(customerID), month)
-	if !ok {
-		return payerAnswer{code: pricing.UnknownCustomer}
-	}
-	partner, ok := firstKnown(c, c.partners[customer.PartnerID], month)
-	if !ok {
-		return payerAnswer{code: pricing.UnknownPartner,
-			payer: &subscription.Payer{Customer: customer, Partner: party.Partner{ID: customer.PartnerID}}}
-	}
-	return payerAnswer{payer: &subscription.Payer{Partner: partner, Customer: customer, Policies: c.PoliciesIn(partner.ID, month)}}
 }
 
 // customerVersions returns what the ledger knew of a customer, and when.

@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/shopspring/decimal"
+	"slices"
 
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/change"
@@ -21,7 +20,7 @@ type ReadStandings struct {
 	customers     columns
 	subscriptions columns
 
-	// What is at hand of each: made of one batch of rows, taken up to at.
+	// What is at hand of each, taken up to at.
 	customer     standingCustomers
 	subscription standingSubscriptions
 }
@@ -36,12 +35,30 @@ func (l Ledger) Standings(ctx context.Context, at *AtClose) *ReadStandings {
 	return s
 }
 
-// standingBatch is how many rows are decoded at a time. What is made of them
-// shares memory, and is kept or let go of together.
-const standingBatch = 512
+// standingBatch is how many rows are read at a time. What is made of them shares
+// memory, and is kept or let go of together.
+const standingBatch = 2048
+
+// Stood is a customer as [Standing] says it, with its subscriptions in columns.
+type Stood struct {
+	Standing
+	Parts []subscription.Part
+	room  [1]subscription.Part // most have one
+}
 
 // Next returns the next customer, nil after the last.
 func (s *ReadStandings) Next() (*Standing, error) {
+	c, err := s.NextParts()
+	if c == nil || err != nil {
+		return nil, err
+	}
+	c.Subscriptions, err = subscription.Standings(c.Parts)
+	return &c.Standing, err
+}
+
+// NextParts returns the next customer, nil after the last. Its subscriptions are
+// in the parts.
+func (s *ReadStandings) NextParts() (*Stood, error) {
 	if s.customer.at == len(s.customer.rows) {
 		n, err := s.customers.next(standingBatch)
 		if err != nil || n == 0 {
@@ -52,39 +69,35 @@ func (s *ReadStandings) Next() (*Standing, error) {
 	c := &s.customer.rows[s.customer.at]
 	s.customer.at++
 	var err error
-	c.Subscriptions, err = s.subscriptionsOf(c.CustomerID)
+	c.Parts, err = s.partsOf(c.CustomerID, c.room[:0])
 	return c, err
 }
 
-// subscriptionsOf takes a customer's subscriptions; those before it are nobody's.
-func (s *ReadStandings) subscriptionsOf(customerID string) (of []subscription.Standing, err error) {
+// partsOf takes a customer's subscriptions; those before it are nobody's.
+func (s *ReadStandings) partsOf(customerID string, parts []subscription.Part) ([]subscription.Part, error) {
 	b := &s.subscription
 	for {
-		for b.at < len(b.rows) && b.customer.Of(b.at) < customerID {
+		for b.at < b.rows && b.customers.Of(b.at) < customerID {
 			b.at++
 		}
 		first := b.at
-		for b.at < len(b.rows) && b.customer.Of(b.at) == customerID {
+		for b.at < b.rows && b.customers.Of(b.at) == customerID {
 			b.at++
 		}
-		if here := b.rows[first:b.at:b.at]; of == nil && len(here) > 0 {
-			of = here
-		} else {
-			of = append(of, here...)
+		if b.at > first {
+			parts = append(parts, subscription.Part{Stood: b.stood, From: first, To: b.at})
 		}
-		if b.at < len(b.rows) {
-			return of, nil
+		if b.at < b.rows {
+			return parts, nil
 		}
 		n, err := s.subscriptions.next(standingBatch)
 		if err != nil {
 			return nil, err
 		}
 		if n == 0 {
-			return of, nil
+			return parts, nil
 		}
-		if err := b.decode(n, s.subscriptions.reader.Group()); err != nil {
-			return nil, fmt.Errorf("read %s: %w", s.subscriptions.key, err)
-		}
+		b.take(n, s.subscriptions.key, s.subscriptions.reader)
 	}
 }
 
@@ -162,7 +175,7 @@ type standingCustomers struct {
 	ended    pages.Numbers[int64]
 	seen     pages.Texts
 
-	rows []Standing
+	rows []Stood
 	at   int
 }
 
@@ -179,17 +192,31 @@ func (c *standingCustomers) decode(n int) {
 		all += len(seen) / 4
 	}
 	marks := make(Marks, 0, all)
-	c.rows, c.at = make([]Standing, n), 0
+	c.rows, c.at = make([]Stood, n), 0
 	for i := range c.rows {
 		first := len(marks)
 		marks = marks.decode(c.seen.Values[i])
-		c.rows[i] = Standing{CustomerID: c.id.Values[i], LookBack: c.lookBack.Values[i], Ended: int(c.ended.Values[i]),
+		c.rows[i].Standing = Standing{CustomerID: c.id.Values[i], LookBack: c.lookBack.Values[i], Ended: int(c.ended.Values[i]),
 			Seen: marks[first:len(marks):len(marks)]}
 	}
 }
 
 // standingSubscriptions makes subscriptions of rows.
 type standingSubscriptions struct {
+	standingColumns
+
+	group  int // whose places the following are of
+	kinds  kinds
+	sheets sheetPlaces
+
+	// What is at hand, taken up to at.
+	stood     *subscription.Stood
+	customers subscription.Words
+	rows, at  int
+}
+
+// standingColumns are the columns of the state. A copy keeps what was read.
+type standingColumns struct {
 	customer, order, availability, product, sku, layers, promotion pages.Names
 
 	subscription pages.Texts
@@ -200,12 +227,8 @@ type standingSubscriptions struct {
 
 	addOn, custom, trial, suspended, autoRenew, touched, upgraded pages.Flags
 
-	next  nextTerm
-	lock  standingLock
-	group int // whose numbers lock has parsed
-
-	rows []subscription.Standing
-	at   int
+	next nextTerm
+	lock standingLock
 }
 
 // standingLock has the columns of a lock.
@@ -216,11 +239,15 @@ type standingLock struct {
 	month pages.Numbers[int32]
 	line  pages.Numbers[int64]
 
-	prices, discounts parsed
+	prices, discounts numbers
 }
 
 func (s *standingSubscriptions) add(r *pages.Reader) {
 	s.group = -1 // of another object
+	s.standingColumns.add(r)
+}
+
+func (s *standingColumns) add(r *pages.Reader) {
 	r.Add("customerId", &s.customer)
 	r.Add("subscriptionId", &s.subscription)
 	r.Add("orderId", &s.order)
@@ -268,44 +295,39 @@ func (k *standingLock) add(r *pages.Reader) {
 	r.Add("line", &k.line)
 }
 
-// decode makes the subscriptions of n rows of a row group.
-func (s *standingSubscriptions) decode(n, group int) (err error) {
-	if s.group != group {
-		s.group = group
-		s.lock.prices.clear()
-		s.lock.discounts.clear()
-	}
-	locks := make([]subscription.Lock, n)
-	s.rows, s.at = make([]subscription.Standing, n), 0
-	terms := make([]subscription.Term, n)
-	layers := make([]subscription.Layer, 0, n)
-	for i := range s.rows {
-		lock := &locks[i]
+// whole makes the subscriptions of some rows.
+func (s *standingColumns) whole(rows []int32, to []subscription.Standing) (_ []subscription.Standing, err error) {
+	locks := make([]subscription.Lock, len(rows))
+	terms := make([]subscription.Term, len(rows))
+	layers := make([]subscription.Layer, 0, len(rows))
+	to = slices.Grow(to, len(rows))
+	for n, row := range rows {
+		i, lock, term := int(row), &locks[n], &terms[n]
 		if err := s.lock.of(i, lock); err != nil {
-			return fmt.Errorf("subscription %s: %w", s.subscription.Values[i], err)
+			return nil, fmt.Errorf("subscription %s: %w", s.subscription.Values[i], err)
 		}
 		first, quantity := len(layers), s.quantity.Values[i]
 		if encoded := s.layers.Of(i); encoded == "" {
 			layers = append(layers, subscription.Layer{Seats: quantity, Closed: true})
 		} else if layers, err = appendLayers(layers, encoded); err != nil {
-			return fmt.Errorf("subscription %s: %w", s.subscription.Values[i], err)
+			return nil, fmt.Errorf("subscription %s: %w", s.subscription.Values[i], err)
 		}
-		term := &terms[i]
 		term.SubscriptionID, term.OrderID, term.AvailabilityID = s.subscription.Values[i], s.order.Of(i), s.availability.Of(i)
 		term.AddOn, term.SKU, term.Lock = s.addOn.Values[i], pricing.SKU{ProductID: s.product.Of(i), SkuID: s.sku.Of(i)}, lock
 		term.Span = pricing.TermSpan{
 			Term: pricing.Term(s.term.Values[i]), Start: pricing.Date(s.termStart.Values[i]), End: pricing.Date(s.termEnd.Values[i]),
 			Custom: s.custom.Values[i], MonthEnd: pricing.MonthEnd(s.monthEnd.Values[i]), Trial: s.trial.Values[i]}
 		term.Plan = pricing.Plan(s.plan.Values[i])
-		st := &s.rows[i]
-		st.Term, st.Suspended = term, s.suspended.Values[i]
-		st.Cycle = pricing.Cycle{First: pricing.Date(s.cycleFirst.Values[i]), Last: pricing.Date(s.cycleLast.Values[i]),
-			Days: int(s.cycleDays.Values[i]), Months: int(s.cycleMonths.Values[i])}
-		st.Start, st.Quantity, st.Layers = pricing.Instant(s.start.Values[i]), quantity, layers[first:len(layers):len(layers)]
-		st.TrialPlan, st.AutoRenew, st.Next = pricing.Plan(s.trialPlan.Values[i]), s.autoRenew.Values[i], s.next.of(i)
-		st.Promotion, st.Touched, st.Upgraded = s.promotion.Of(i), s.touched.Values[i], s.upgraded.Values[i]
+		to = append(to, subscription.Standing{
+			Term: term, Suspended: s.suspended.Values[i],
+			Cycle: pricing.Cycle{First: pricing.Date(s.cycleFirst.Values[i]), Last: pricing.Date(s.cycleLast.Values[i]),
+				Days: int(s.cycleDays.Values[i]), Months: int(s.cycleMonths.Values[i])},
+			Start: pricing.Instant(s.start.Values[i]), Quantity: quantity, Layers: layers[first:len(layers):len(layers)],
+			TrialPlan: pricing.Plan(s.trialPlan.Values[i]), AutoRenew: s.autoRenew.Values[i], Next: s.next.of(i),
+			Promotion: s.promotion.Of(i), Touched: s.touched.Values[i], Upgraded: s.upgraded.Values[i],
+		})
 	}
-	return nil
+	return to, nil
 }
 
 // of makes the lock of a row. Looking for an equal one among all would take longer.
@@ -321,29 +343,6 @@ func (k *standingLock) of(i int, lock *subscription.Lock) (err error) {
 	lock.Source = subscription.Source{Market: k.market.Of(i), Month: pricing.Month(k.month.Values[i]),
 		File: k.file.Of(i), SHA256: k.sum.Of(i), Line: int(k.line.Values[i])}
 	return nil
-}
-
-// parsed are the numbers that stand in a row group's dictionary as text, each
-// parsed once.
-type parsed struct {
-	numbers []decimal.Decimal
-	done    []bool
-}
-
-func (p *parsed) clear() { p.numbers, p.done = p.numbers[:0], p.done[:0] }
-
-func (p *parsed) of(names *pages.Names, i int) (d decimal.Decimal, err error) {
-	at := int(names.Index[i])
-	for len(p.done) <= at {
-		p.numbers, p.done = append(p.numbers, decimal.Decimal{}), append(p.done, false)
-	}
-	if !p.done[at] {
-		if p.numbers[at], err = decimal.NewFromString(names.Of(i)); err != nil {
-			return d, err
-		}
-		p.done[at] = true
-	}
-	return p.numbers[at], nil
 }
 
 var errLayers = errors.New("its layers of seats cannot be read")

@@ -29,6 +29,8 @@ type Lives struct {
 	// rows are the locks of what was looked up without a promotion, by the question
 	// without its instant: many terms begin in a month by the same row.
 	rows map[pricing.PriceQuery]lockedRow
+	// quiet are the prices of terms that began with nothing else to them.
+	quiet quietPrices
 }
 
 // lockedRow is the answer from one instant to another.
@@ -438,7 +440,7 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 			return known.lock, nil
 		}
 	}
-	var until pricing.Instant
+	var from, until pricing.Instant
 	switch {
 	case remembered:
 		// The price stands; only the promotion is asked for anew.
@@ -453,11 +455,8 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 			return nil, err
 		}
 		plain = plain && !price.Stale // that is reported each time
-		until = price.Until
-		lock.ProductTitle, lock.SkuTitle, lock.Publisher = price.Row.ProductTitle, price.Row.SkuTitle, price.Row.Publisher
-		lock.UnitPrice, lock.Currency = price.Row.UnitPrice, price.Row.Currency
-		lock.Source = Source{Market: price.Sheet.Market, Month: price.Sheet.Month, File: price.Sheet.File,
-			SHA256: price.Sheet.SHA256, Line: price.Row.Line}
+		from, until = price.From, price.Until
+		lock = lockOf(price)
 	}
 	lock.Asked = asked
 	if !term.Span.Trial {
@@ -469,9 +468,19 @@ func (l *life) lookup(term *Term, payer *Payer, event pricing.Month, at pricing.
 		if l.lives.rows == nil {
 			l.lives.rows = make(map[pricing.PriceQuery]lockedRow)
 		}
-		l.lives.rows[anytime] = lockedRow{shared, at, until}
+		l.lives.rows[anytime] = lockedRow{shared, from, until}
 	}
 	return shared, nil
+}
+
+// lockOf locks the price of a row.
+func lockOf(price pricing.Price) Lock {
+	return Lock{
+		ProductTitle: price.Row.ProductTitle, SkuTitle: price.Row.SkuTitle, Publisher: price.Row.Publisher,
+		UnitPrice: price.Row.UnitPrice, Currency: price.Row.Currency,
+		Source: Source{Market: price.Sheet.Market, Month: price.Sheet.Month, File: price.Sheet.File,
+			SHA256: price.Sheet.SHA256, Line: price.Row.Line},
+	}
 }
 
 func (l *life) reportStale(event pricing.Month, q pricing.PriceQuery, price pricing.Price, err error) {

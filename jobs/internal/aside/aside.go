@@ -39,17 +39,23 @@ type Kept struct {
 	texts int
 }
 
+// InFile reports whether rows and texts are in the file, and their memory is free.
+func (k Kept) InFile() bool { return len(k.block.Rows) < k.lines }
+
 // Others are the lines in full of the block and of those that share with it.
 func (k Kept) Others() []*invoice.Line { return k.block.Others }
 
 // Put takes a block, which must not be changed any more.
 func (s *Shelf) Put(b *invoice.Block) (Kept, error) {
 	rows := b.RowBytes()
-	k := Kept{block: *b, lines: len(b.Rows), shelf: s, rows: len(rows), texts: len(b.Texts)}
+	if s.held+int64(len(rows)+len(b.Texts)) <= s.limit {
+		b.Clip()
+	}
 	room := cap(b.Texts)
 	if len(b.Rows) > 0 {
 		room += len(rows) / len(b.Rows) * cap(b.Rows)
 	}
+	k := Kept{block: *b, lines: len(b.Rows), shelf: s, rows: len(rows), texts: len(b.Texts)}
 	if size := int64(room); s.held+size <= s.limit {
 		s.held += size
 		return k, nil
@@ -73,7 +79,7 @@ func (s *Shelf) Put(b *invoice.Block) (Kept, error) {
 // Block returns the block. What was in the file is read into room, which is good
 // until it is used for another.
 func (k Kept) Block(room *invoice.Block) (*invoice.Block, error) {
-	if len(k.block.Rows) == k.lines {
+	if !k.InFile() {
 		return &k.block, nil
 	}
 	room.Shared, room.Currency = k.block.Shared, k.block.Currency

@@ -27,6 +27,7 @@ type Numbers[T int32 | int64] struct {
 
 func (c *Numbers[T]) group() {}
 func (c *Numbers[T]) clear() { c.Values = c.Values[:0] }
+func (c *Numbers[T]) keep()  { c.Values = nil }
 
 func (c *Numbers[T]) page(p parquet.Page) error {
 	if p.Dictionary() != nil {
@@ -69,6 +70,7 @@ type Flags struct {
 
 func (c *Flags) group() {}
 func (c *Flags) clear() { c.Values = c.Values[:0] }
+func (c *Flags) keep()  { c.Values = nil }
 
 func (c *Flags) page(p parquet.Page) error {
 	data := p.Data()
@@ -114,6 +116,7 @@ type Texts struct {
 
 func (c *Texts) group() { c.words.group() }
 func (c *Texts) clear() { c.Values = c.Values[:0] }
+func (c *Texts) keep()  { c.Values = nil }
 
 func (c *Texts) page(p parquet.Page) (err error) {
 	c.read, c.at, c.index = c.read[:0], 0, nil
@@ -176,6 +179,7 @@ func (c *Names) group() {
 }
 
 func (c *Names) clear() { c.Index = c.Index[:0] }
+func (c *Names) keep()  { c.Index = nil }
 
 func (c *Names) page(p parquet.Page) (err error) {
 	if p.Dictionary() != nil {

@@ -35,8 +35,9 @@ type Column interface {
 	group()
 	// page begins a page of values, nulls left out.
 	page(parquet.Page) error
-	// clear forgets what was read.
+	// clear forgets what was read; keep does, too, and leaves its memory to who has it.
 	clear()
+	keep()
 	// take adds the next values of the page, none as many empty ones.
 	take(n int) error
 	none(n int)
@@ -133,6 +134,17 @@ func (r *Reader) SeekToRow(row int64) (err error) {
 		return nil
 	}
 	return nil
+}
+
+// Keep leaves the memory of what was read last to whoever has copied the columns:
+// [Reader.Next] reads into other.
+func (r *Reader) Keep() {
+	for _, l := range r.leaves {
+		l.column.keep()
+		if l.given != nil {
+			*l.given = nil
+		}
+	}
 }
 
 func (r *Reader) begin(group parquet.RowGroup) {
