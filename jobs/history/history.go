@@ -17,7 +17,6 @@ package history
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -106,6 +105,8 @@ type Ended struct {
 	Begun
 	Ended  time.Time `json:"ended"`
 	Result Result    `json:"result"`
+	// Tried: it began. Else its plan said already that it fails, waits or has nothing to do.
+	Tried bool `json:"tried,omitempty"`
 	Outcome
 	// Code and Reason say what the slice waits for.
 	Code   string `json:"code,omitempty"`
@@ -153,6 +154,9 @@ type Standing struct {
 	Parked bool `json:"parked,omitempty"`
 	// Waiting is what the slice waits for, by its code.
 	Waiting string `json:"waiting,omitempty"`
+	// Waits counts attempts in a row that found out, and that nothing tells when trying
+	// again is worth it: then there are growing pauses between them, too.
+	Waits int `json:"waits,omitempty"`
 	// Basis is that of the newest attempt that was done, or waits.
 	Basis string `json:"basis,omitempty"`
 }
@@ -169,6 +173,10 @@ type Retry struct {
 	Interruptions int
 }
 
+// restarts is how many interruptions in a row a slice is tried after at once: machines
+// are restarted. After more there are pauses, in which the others get their turn.
+const restarts = 5
+
 // DefaultRetry tries for some four hours before it parks.
 func DefaultRetry() Retry {
 	return Retry{Limit: 8, First: time.Minute, Most: time.Hour, Interruptions: 25}
@@ -178,10 +186,17 @@ func DefaultRetry() Retry {
 func (r Retry) wait(failures int) time.Duration {
 	wait := r.First
 	for n := 1; n < failures && wait < r.Most; n++ {
+		if wait > r.Most/2 {
+			return r.Most
+		}
 		wait *= 2
 	}
 	return min(wait, r.Most)
 }
+
+// MaxSkew is how far the clocks of machines may differ. What is said to have happened
+// later than that from now was recorded by a clock that was wrong.
+const MaxSkew = 24 * time.Hour
 
 // After is where a slice stands once the attempt ended. An attempt by hand that
 // fails leaves a parked slice parked.
@@ -190,7 +205,7 @@ func (r Retry) After(before Standing, e Ended) Standing {
 	switch e.Result {
 	case Done:
 		after.Basis = e.Basis
-		if e.Tick.After(after.Done) {
+		if e.Tick.After(after.Done) || after.Done.After(e.Ended.Add(MaxSkew)) {
 			after.Done = e.Tick
 		}
 	case Failed:
@@ -200,12 +215,29 @@ func (r Retry) After(before Standing, e Ended) Standing {
 	case Interrupted:
 		after.Failures, after.Interruptions = before.Failures, before.Interruptions+1
 		after.Parked = before.Parked || after.Interruptions >= r.Interruptions
+		if more := after.Interruptions - restarts; more > 0 {
+			after.NotBefore = e.Ended.Add(r.wait(more))
+		}
 	case Waiting:
 		after.Waiting, after.Basis = e.Code, e.Basis
+		if e.Tried && e.Basis == "" {
+			after.Waits = before.Waits + 1
+			after.NotBefore = e.Ended.Add(r.wait(after.Waits))
+		}
 	case Stopped:
 		after = before
 	}
 	return after
+}
+
+// Due reports whether a tick is not done with.
+func (s Standing) Due(tick, now time.Time) bool {
+	return s.Done.Before(tick) || s.Done.After(now.Add(MaxSkew))
+}
+
+// Rests reports whether it is too early to try again.
+func (r Retry) Rests(s Standing, now time.Time) bool {
+	return now.Before(s.NotBefore) && !s.NotBefore.After(now.Add(r.Most+MaxSkew))
 }
 
 // prefix is where all records lie.
@@ -224,5 +256,3 @@ const (
 func monthPrefix(m pricing.Month) string { return prefix + "month=" + m.String() + "/" }
 
 var errNotOurs = errors.New("not the key of a run's record")
-
-var attemptName = regexp.MustCompile(`^attempt=(\d{4,})-(started\.json|log\.jsonl|ended\.json|told\.json)$`)

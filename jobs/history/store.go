@@ -38,34 +38,46 @@ func key(s Slice, attempt int, p phase) string {
 	return fmt.Sprintf("%sjob=%s/subject=%s/attempt=%04d-%s", monthPrefix(s.Month), bucket.Segment(s.Job), bucket.Segment(s.Subject), attempt, p)
 }
 
-// parseKey is the inverse of key.
+// parseKey is the inverse of key: no other text gives a slice, so that what is found
+// by listing can be read.
 func parseKey(k string) (Slice, int, phase, error) {
-	parts := strings.Split(strings.TrimPrefix(k, prefix), "/")
-	if len(parts) != 4 {
+	rest, isRun := strings.CutPrefix(k, prefix)
+	parts := strings.Split(rest, "/")
+	if !isRun || len(parts) != 4 {
 		return Slice{}, 0, "", errNotOurs
 	}
-	month, job, subject := strings.TrimPrefix(parts[0], "month="), strings.TrimPrefix(parts[1], "job="), strings.TrimPrefix(parts[2], "subject=")
-	name := attemptName.FindStringSubmatch(parts[3])
-	if name == nil {
-		return Slice{}, 0, "", errNotOurs
-	}
-	m, err := pricing.ParseMonth(month)
-	if err != nil {
+	month, hasMonth := strings.CutPrefix(parts[0], "month=")
+	job, hasJob := strings.CutPrefix(parts[1], "job=")
+	subject, hasSubject := strings.CutPrefix(parts[2], "subject=")
+	attempt, p, ok := parseAttempt(parts[3])
+	if !hasMonth || !hasJob || !hasSubject || !ok {
 		return Slice{}, 0, "", errNotOurs
 	}
 	var s Slice
-	var bad [2]error
-	s.Month = m
-	s.Job, bad[0] = bucket.ParseSegment(job)
-	s.Subject, bad[1] = bucket.ParseSegment(subject)
+	var bad [3]error
+	s.Month, bad[0] = pricing.ParseMonth(month)
+	s.Job, bad[1] = bucket.ParseSegment(job)
+	s.Subject, bad[2] = bucket.ParseSegment(subject)
 	if errors.Join(bad[:]...) != nil {
 		return Slice{}, 0, "", errNotOurs
 	}
-	attempt, err := strconv.Atoi(name[1])
-	if err != nil {
-		return Slice{}, 0, "", errNotOurs
+	return s, attempt, p, nil
+}
+
+// parseAttempt reads attempt=0001-started.json: the number from 1 on, in four digits
+// or as many more as it needs.
+func parseAttempt(name string) (attempt int, p phase, ok bool) {
+	name, isAttempt := strings.CutPrefix(name, "attempt=")
+	number, what, _ := strings.Cut(name, "-")
+	n, err := strconv.ParseUint(number, 10, 31)
+	if !isAttempt || err != nil || n == 0 || len(number) < 4 || len(number) > 4 && number[0] == '0' {
+		return 0, "", false
 	}
-	return s, attempt, phase(name[2]), nil
+	switch p = phase(what); p {
+	case started, logged, ended, told:
+		return int(n), p, true
+	}
+	return 0, "", false
 }
 
 // A Track is what the history has of one slice.
