@@ -54,16 +54,19 @@ func (s *Scheduler) requests(ctx context.Context, h Hand, at Moment, view histor
 	if !ok {
 		return nil, nil, fmt.Errorf("%w: %s", ErrNoSuchJob, h.Job)
 	}
-	all, err := s.asks(ctx, at)
-	if err != nil {
-		s.Log.Warn("not all jobs can say what they are asked for", "error", err)
+	g := s.agenda(ctx, at)
+	if g.err != nil {
+		s.Log.Warn("not all jobs can say what they are asked for", "error", g.err)
 	}
 	var list []Request
-	for _, a := range all {
+	for _, a := range g.slices {
 		if a.job.Name() != h.Job || len(h.Slices) > 0 && !slices.Contains(h.Slices, a.Slice) {
 			continue
 		}
-		list = append(list, s.byHand(at, a, all, view, h.Accept))
+		list = append(list, s.byHand(at, a, g, view, h.Accept))
+	}
+	if len(list) == 0 && len(h.Slices) == 0 && g.err != nil {
+		return nil, nil, g.err
 	}
 	rank := slices.IndexFunc(s.jobs(), func(other Job) bool { return other.Name() == h.Job })
 	for _, slice := range h.Slices {
@@ -72,13 +75,13 @@ func (s *Scheduler) requests(ctx context.Context, h Hand, at Moment, view histor
 		}
 		// The calendar does not ask for it, but a person may.
 		a := asked{Ask{Slice: slice, Tick: at.Now}, j, rank, rank < len(s.Imports)}
-		list = append(list, s.byHand(at, a, all, view, h.Accept))
+		list = append(list, s.byHand(at, a, g, view, h.Accept))
 	}
 	return j, list, nil
 }
 
-func (s *Scheduler) byHand(at Moment, a asked, all []asked, view history.View, accept string) Request {
-	r := s.request(at, a, all, view)
+func (s *Scheduler) byHand(at Moment, a asked, g agenda, view history.View, accept string) Request {
+	r := s.request(at, a, g, view)
 	r.ByHand, r.Accept = true, accept
 	return r
 }
@@ -95,7 +98,7 @@ func (s *Scheduler) PlanByHand(ctx context.Context, h Hand) ([]Plan, error) {
 	}
 	plans := []Plan{}
 	for _, r := range requests {
-		p, err := s.plan(ctx, asked{Ask: r.Ask, job: j}, r)
+		p, err := s.plan(ctx, j, r)
 		if err != nil {
 			return plans, fmt.Errorf("plan %s: %w", r.Slice, err)
 		}

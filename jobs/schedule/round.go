@@ -119,23 +119,40 @@ func before(a, b asked) int {
 	return cmp.Or(cmp.Compare(a.Slice.Month, b.Slice.Month), cmp.Compare(a.rank, b.rank), history.Compare(a.Slice, b.Slice))
 }
 
-// asks gathers what all jobs are asked for. A job that cannot tell does not keep
-// the others from being asked; its error is returned beside theirs.
-func (s *Scheduler) asks(ctx context.Context, at Moment) ([]asked, error) {
-	var all []asked
-	var failed []error
+// agenda is what all jobs are asked for, in order.
+type agenda struct {
+	slices []asked
+	// silent are imports that could not tell: what months need is not known.
+	silent []Open
+	err    error // of all jobs that could not
+}
+
+// agenda gathers what all jobs are asked for. A job that cannot tell does not keep
+// the others from being asked.
+func (s *Scheduler) agenda(ctx context.Context, at Moment) agenda {
+	var g agenda
 	for rank, j := range s.jobs() {
-		list, err := j.Asks(ctx, at)
+		isImport := rank < len(s.Imports)
+		list, err := asks(ctx, j, at)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("find what %s is asked for: %w", j.Name(), err))
+			g.err = errors.Join(g.err, fmt.Errorf("find what %s is asked for: %w", j.Name(), err))
+			if isImport {
+				g.silent = append(g.silent, Open{history.Slice{Job: j.Name(), Month: at.Month()}, firstLine(err.Error())})
+			}
 			continue
 		}
 		for _, a := range list {
-			all = append(all, asked{a, j, rank, rank < len(s.Imports)})
+			g.slices = append(g.slices, asked{a, j, rank, isImport})
 		}
 	}
-	slices.SortStableFunc(all, before)
-	return all, errors.Join(failed...)
+	slices.SortStableFunc(g.slices, before)
+	return g
+}
+
+// asks asks the job; a panic is an error.
+func asks(ctx context.Context, j Job, at Moment) (list []Ask, err error) {
+	defer recovered(&err)
+	return j.Asks(ctx, at)
 }
 
 // moment is now, with the first month to mind. keep records with which month the
@@ -162,12 +179,12 @@ func (s *Scheduler) view(ctx context.Context, at Moment) (history.View, error) {
 }
 
 // due reports whether a slice has a tick that is not done with.
-func due(a Ask, t history.Track) bool { return t.Standing().Done.Before(a.Tick) }
+func due(a Ask, t history.Track, now time.Time) bool { return t.Standing().Due(a.Tick, now) }
 
 // mayTry reports whether a slice that is due may be tried now.
-func mayTry(t history.Track, now time.Time) bool {
+func (s *Scheduler) mayTry(t history.Track, now time.Time) bool {
 	stands := t.Standing()
-	return !stands.Parked && !now.Before(stands.NotBefore)
+	return !stands.Parked && !s.Retry.Rests(stands, now)
 }
 
 // Due plans all that is due now, in order, and changes nothing. What is parked, or
@@ -181,53 +198,53 @@ func (s *Scheduler) Due(ctx context.Context) ([]Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.asks(ctx, at)
+	g := s.agenda(ctx, at)
 	plans := []Plan{}
-	for _, a := range all {
+	for _, a := range g.slices {
 		track := view.Of(a.Slice)
-		if !due(a.Ask, track) {
+		if !due(a.Ask, track, at.Now) {
 			continue
 		}
 		switch stands := track.Standing(); {
 		case stands.Parked:
 			plans = append(plans, WaitFor(a.Slice, "parked", "it is parked: %s", why(track)))
-		case !mayTry(track, at.Now):
-			plans = append(plans, WaitFor(a.Slice, "retry", "it failed and is tried again at %s: %s", stands.NotBefore.Format(time.RFC3339), why(track)))
+		case !s.mayTry(track, at.Now):
+			plans = append(plans, WaitFor(a.Slice, "retry", "it is tried again at %s: %s", stands.NotBefore.Format(time.RFC3339), why(track)))
 		default:
-			p, err := s.plan(ctx, a, s.request(at, a, all, view))
+			p, err := s.plan(ctx, a.job, s.request(at, a, g, view))
 			if err != nil {
 				p = WaitFor(a.Slice, "failed", "it cannot be planned: %v", err)
 			}
 			plans = append(plans, p)
 		}
 	}
-	return plans, err
+	return plans, g.err
 }
 
 // request is an attempt that the calendar asks for.
-func (s *Scheduler) request(at Moment, a asked, all []asked, view history.View) Request {
+func (s *Scheduler) request(at Moment, a asked, g agenda, view history.View) Request {
 	track := view.Of(a.Slice)
-	return Request{Ask: a.Ask, Moment: at, Stands: track.Standing(), Last: track.Last, Open: open(a, all, view), Log: s.Log}
+	return Request{Ask: a.Ask, Moment: at, Stands: track.Standing(), Last: track.Last, Open: open(at, a, g, view), Log: s.Log}
 }
 
 // open are the imports that the month of a slice needs and that are not done: they
-// failed, are parked, or wait.
-func open(a asked, all []asked, view history.View) []Open {
+// failed, wait, are parked or were stopped, or cannot even tell what there is.
+func open(at Moment, a asked, g agenda, view history.View) []Open {
 	if a.isImport {
 		return nil
 	}
-	var list []Open
-	for _, other := range all {
+	list := slices.Clone(g.silent)
+	for _, other := range g.slices {
 		track := view.Of(other.Slice)
-		if !other.isImport || other.Needed > a.Slice.Month || track.Last == nil || !due(other.Ask, track) {
-			continue
-		}
-		if stands := track.Standing(); stands.Failures > 0 || stands.Interruptions > 0 || stands.Parked || stands.Waiting != "" {
+		if other.isImport && other.Needed <= a.Slice.Month && due(other.Ask, track, at.Now) && unsettled(track) {
 			list = append(list, Open{other.Slice, why(track)})
 		}
 	}
 	return list
 }
+
+// unsettled reports whether a slice ran, and its newest attempt did not do all.
+func unsettled(t history.Track) bool { return t.Last != nil && t.Last.Result != history.Done }
 
 // why says how the newest attempt ended.
 func why(t history.Track) string {
@@ -285,21 +302,34 @@ func (s *Scheduler) idle(ctx context.Context, at Moment) (bool, error) {
 			return false, nil
 		}
 	}
-	all, err := s.asks(ctx, at)
-	if err != nil {
-		return false, nil //nolint:nilerr // the round says it
+	g := s.agenda(ctx, at)
+	if g.err != nil {
+		return false, nil // the round says it
 	}
-	for _, a := range all {
+	for _, a := range g.slices {
 		track := view.Of(a.Slice)
-		if !due(a.Ask, track) || !mayTry(track, at.Now) {
+		if !due(a.Ask, track, at.Now) || !s.mayTry(track, at.Now) {
 			continue
 		}
-		p, err := s.plan(ctx, a, s.request(at, a, all, view))
-		if err != nil || p.Verdict == Ready || p.Verdict == Waits && !alreadyWaits(track, p.Code, p.Why) {
+		p, err := s.plan(ctx, a.job, s.request(at, a, g, view))
+		if err != nil || !silently(p, track) {
 			return false, nil //nolint:nilerr // the round records it
 		}
 	}
 	return true, nil
+}
+
+// silently reports whether a plan leaves nothing to do, and nothing to record: the
+// record already says that the slice waits, or that all is well.
+func silently(p Plan, t history.Track) bool {
+	switch p.Verdict {
+	case Nothing:
+		return !unsettled(t)
+	case Waits:
+		return alreadyWaits(t, p.Code, p.Why)
+	default:
+		return false
+	}
 }
 
 // alreadyWaits reports whether the record already says so.
@@ -326,18 +356,18 @@ func (s *Scheduler) round(ctx context.Context, at Moment, round *Round) error {
 	tried := make(map[history.Slice]bool)
 	for {
 		// Asked anew after each, since one may bring the next: a close an export.
-		all, asksErr := s.asks(ctx, at)
-		next := slices.IndexFunc(all, func(a asked) bool {
+		g := s.agenda(ctx, at)
+		next := slices.IndexFunc(g.slices, func(a asked) bool {
 			track := view.Of(a.Slice)
-			return !tried[a.Slice] && due(a.Ask, track) && mayTry(track, at.Now)
+			return !tried[a.Slice] && due(a.Ask, track, at.Now) && s.mayTry(track, at.Now)
 		})
 		if next < 0 {
-			s.standing(all, view, at, round)
-			return errors.Join(asksErr, s.tellAll(ctx, view, at.Now))
+			s.standing(g, view, at, round)
+			return errors.Join(g.err, s.tellAll(ctx, view, at.Now))
 		}
-		a := all[next]
+		a := g.slices[next]
 		tried[a.Slice] = true
-		e, ran, err := s.attempt(ctx, a.job, s.request(at, a, all, view), view.Of(a.Slice))
+		e, ran, err := s.attempt(ctx, a.job, s.request(at, a, g, view), view.Of(a.Slice))
 		if ran {
 			s.note(view, e)
 			round.Runs = append(round.Runs, e)
@@ -358,10 +388,10 @@ func (s *Scheduler) note(view history.View, e history.Ended) {
 }
 
 // standing lists what waits, is parked, or will be tried again.
-func (s *Scheduler) standing(all []asked, view history.View, at Moment, round *Round) {
-	for _, a := range all {
+func (s *Scheduler) standing(g agenda, view history.View, at Moment, round *Round) {
+	for _, a := range g.slices {
 		track := view.Of(a.Slice)
-		if track.Last == nil || !due(a.Ask, track) {
+		if track.Last == nil || !due(a.Ask, track, at.Now) {
 			continue
 		}
 		switch stands := track.Standing(); {
@@ -381,7 +411,7 @@ func (s *Scheduler) interrupted(ctx context.Context, at Moment, t history.Track,
 	if err != nil {
 		return history.Ended{}, err
 	}
-	e := history.Ended{Begun: begun, Ended: at.Now, Result: history.Interrupted,
+	e := history.Ended{Begun: begun, Ended: at.Now, Result: history.Interrupted, Tried: true,
 		Error: "the process ended without a word: it was killed, or its machine went down (" + begun.By + ")"}
 	e.Standing = s.Retry.After(t.Standing(), e)
 	s.Log.Warn("an attempt was interrupted", "slice", t.Slice.String(), "attempt", attempt, "by", begun.By)
@@ -394,9 +424,9 @@ func (s *Scheduler) interrupted(ctx context.Context, at Moment, t history.Track,
 }
 
 // plan asks the job for its plan; a panic is an error.
-func (s *Scheduler) plan(ctx context.Context, a asked, r Request) (p Plan, err error) {
+func (s *Scheduler) plan(ctx context.Context, j Job, r Request) (p Plan, err error) {
 	defer recovered(&err)
-	return a.job.Plan(ctx, r)
+	return j.Plan(ctx, r)
 }
 
 // recovered makes an error of a panic.
@@ -415,29 +445,26 @@ func (s *Scheduler) attempt(ctx context.Context, j Job, r Request, track history
 		By: s.By, Version: s.Version, ByHand: r.ByHand, Accept: r.Accept}
 	log, copied := runlog.New(s.Log.Handler(), runlog.DefaultLimit)
 	r.Log = log.With("slice", r.Slice.String(), "attempt", e.Attempt, "month", r.Slice.Month.String())
-	p, planErr := s.plan(ctx, asked{Ask: r.Ask, job: j}, r)
+	p, err := s.plan(ctx, j, r)
 	e.Steps = p.Steps
 	switch {
-	case planErr != nil:
-		err = planErr
-	case p.Verdict == Nothing && !r.ByHand:
+	case err != nil:
+	case !r.ByHand && silently(p, track):
 		return e, false, nil
 	case p.Verdict == Nothing:
-		e.Summary = "nothing to do: " + p.Why
+		e.Summary, e.Basis = "nothing to do: "+p.Why, r.Stands.Basis
 	case p.Verdict == Waits:
-		if alreadyWaits(track, p.Code, p.Why) && !r.ByHand {
-			return e, false, nil
-		}
 		err = &WaitError{p.Code, errors.New(p.Why)}
 	default:
 		if err := s.History.Begin(ctx, e.Begun); err != nil {
 			return e, false, err
 		}
+		e.Tried = true
 		r.Log.Info("begins", "tick", r.Tick, "steps", p.Steps)
 		e.Outcome, err = execute(ctx, j, r, p)
 	}
 	e.Ended = s.Clock.Now().UTC()
-	settle(&e, err, ctx.Err() != nil)
+	settle(&e, err, context.Cause(ctx))
 	e.Standing = s.Retry.After(track.Standing(), e)
 	s.logEnd(r.Log, e)
 	// However it ended, the record is written: also when a signal ended it.
@@ -458,15 +485,18 @@ func execute(ctx context.Context, j Job, r Request, p Plan) (out history.Outcome
 	return j.Execute(ctx, r, p)
 }
 
-// settle says how an attempt ended from the error that it ended with.
-func settle(e *history.Ended, err error, stopped bool) {
+// settle says how an attempt ended from the error that it ended with, and from what
+// ended the round, if anything did.
+func settle(e *history.Ended, err, stopped error) {
 	var wait *WaitError
 	switch {
 	case err == nil:
 		e.Result = history.Done
 	case errors.As(err, &wait):
 		e.Result, e.Code, e.Reason = history.Waiting, wait.Code, wait.Error()
-	case stopped:
+	case errors.Is(stopped, bucket.ErrLost):
+		e.Result, e.Error = history.Stopped, stopped.Error()
+	case stopped != nil:
 		e.Result, e.Error = history.Stopped, "stopped on request: nothing half-written counts, and it goes on at the next round"
 	case errors.Is(err, bucket.ErrLocked):
 		e.Result, e.Error = history.Stopped, err.Error()

@@ -133,5 +133,11 @@ func (t Ticks) Latest(now time.Time) time.Time {
 	return time.Time{}
 }
 
+// FirstOn returns the first tick on a day, as the zone counts days, or later; zero if
+// there is none.
+func (t Ticks) FirstOn(year int, month time.Month, day int) time.Time {
+	return t.FirstFrom(instant(time.Date(year, month, day, 0, 0, 0, 0, time.UTC), t.zone))
+}
+
 // FirstFrom returns the first tick at or after an instant; zero if there is none.
 func (t Ticks) FirstFrom(at time.Time) time.Time { return t.Next(at.Add(-time.Nanosecond)) }
