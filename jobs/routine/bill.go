@@ -38,6 +38,13 @@ func (b Bill) Asks(ctx context.Context, at schedule.Moment) ([]schedule.Ask, err
 
 // Plan is to compute the month; that also finds out whether there is something new.
 func (b Bill) Plan(ctx context.Context, r schedule.Request) (schedule.Plan, error) {
+	some, err := b.Books.Ledger.HasInputs(ctx)
+	if err != nil {
+		return schedule.Plan{}, err
+	}
+	if !some {
+		return schedule.WaitFor(r.Slice, waitsForInput, "the bucket is empty: drop files under inbox/, or take them in with: calends ingest"), nil
+	}
 	m, found, err := b.Books.Month(ctx, r.Slice.Month)
 	switch {
 	case err != nil:

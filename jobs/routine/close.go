@@ -29,11 +29,24 @@ func (c Close) Asks(ctx context.Context, at schedule.Moment) ([]schedule.Ask, er
 	open, err := c.Books.Open(ctx, at.First, at.Month()-1)
 	var asks []schedule.Ask
 	for _, m := range open {
-		if tick := c.Ticks.FirstFrom(begin(m + 1)); !tick.IsZero() && !tick.After(at.Now) {
+		if tick := c.tick(m); !tick.IsZero() && !tick.After(at.Now) {
 			asks = append(asks, ask(CloseName, "", m, tick))
 		}
 	}
 	return asks, err
+}
+
+// tick is the first of the next month's days as the zone counts them, but not before
+// the month has ended, which is at midnight UTC: 06:00 of the first in Auckland is
+// still the month, and the tick after that one would be a month late.
+func (c Close) tick(month pricing.Month) time.Time {
+	over := begin(month + 1)
+	year, next := (month + 1).Civil()
+	tick := c.Ticks.FirstOn(year, next, 1)
+	if !tick.IsZero() && tick.Before(over) {
+		return over
+	}
+	return tick
 }
 
 // begin is the first instant of a month.
@@ -108,13 +121,13 @@ func openImports(open []schedule.Open) string {
 // Execute closes the month. What holds it is nothing that failed.
 func (c Close) Execute(ctx context.Context, r schedule.Request, p schedule.Plan) (history.Outcome, error) {
 	result, err := c.env(r).Close(ctx, r.Slice.Month, r.Accept)
+	detail, _ := p.Detail.(closeDetail)
 	var held *jobs.HeldError
 	switch {
 	case errors.As(err, &held):
-		detail, _ := p.Detail.(closeDetail)
 		return history.Outcome{Basis: detail.Basis}, &schedule.WaitError{Code: string(held.Holds[0].Code), Err: err}
 	case errors.Is(err, jobs.ErrMissing):
-		return history.Outcome{}, &schedule.WaitError{Code: waitsForInput, Err: err}
+		return history.Outcome{Basis: detail.Basis}, &schedule.WaitError{Code: waitsForInput, Err: err}
 	case err != nil:
 		return history.Outcome{}, err
 	}

@@ -83,7 +83,11 @@ func (c Reconcile) Plan(ctx context.Context, r schedule.Request) (schedule.Plan,
 	}
 	detail := reconcileDetail{Files: keys,
 		Basis: fmt.Sprintf("%s, %d files %x", basisOf(m.Current.Revision), len(keys), sha256.Sum256([]byte(strings.Join(keys, "\n"))))}
-	if r.Stands.Basis == detail.Basis && !r.ByHand {
+	switch last := r.Last; {
+	case r.ByHand || r.Stands.Basis != detail.Basis:
+	case last != nil && last.Result == history.Waiting:
+		return schedule.WaitFor(r.Slice, last.Code, "%s", last.Reason), nil
+	default:
 		return schedule.NothingTo(r.Slice, "%s was compared with these files already", stateOf(m)), nil
 	}
 	p := schedule.ReadyTo(r.Slice, fmt.Sprintf("compare %s with %d files of Microsoft's", stateOf(m), len(keys)))
