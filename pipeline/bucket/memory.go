@@ -121,12 +121,18 @@ func (m *Memory) publish(key string, data []byte) error {
 	if _, taken := m.objects[key]; taken {
 		return ErrExists
 	}
+	folder := key + "/"
 	for other := range m.objects {
-		if strings.HasPrefix(other, key+"/") {
+		if strings.HasPrefix(other, folder) {
 			return folderConflict(key)
 		}
-		if strings.HasPrefix(key, other+"/") {
-			return objectConflict(other)
+	}
+	for i, c := range key {
+		if c != '/' {
+			continue
+		}
+		if _, taken := m.objects[key[:i]]; taken {
+			return objectConflict(key[:i])
 		}
 	}
 	m.objects[key] = data
