@@ -94,8 +94,8 @@ func (c Config) missing() []string {
 	look("microsoft: certificate", c.Microsoft.Certificate)
 	look("microsoft: refreshToken", c.Microsoft.RefreshToken)
 	for i, w := range c.Webhooks {
-		for _, s := range w.Secret {
-			look(fmt.Sprintf("webhooks %d: secret", i+1), s)
+		if err := w.Check(os.LookupEnv); err != nil {
+			missing = append(missing, fmt.Sprintf("webhooks %d: secret: %v", i+1, err))
 		}
 	}
 	return missing

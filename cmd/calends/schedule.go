@@ -71,10 +71,14 @@ func (c scheduleCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer m.close()
 	figures := m.metrics()
-	health := metrics.NewHealth(m.Clock.Now, figures.Stuck, metrics.Check{Name: "bucket", Run: func(ctx context.Context) error {
+	checks := []metrics.Check{{Name: "bucket", Run: func(ctx context.Context) error {
 		_, _, err := m.History.Began(ctx)
 		return err
-	}})
+	}}}
+	if m.hooks != nil {
+		checks = append(checks, metrics.Check{Name: "webhooks", Run: func(context.Context) error { return m.hooks.Check() }})
+	}
+	health := metrics.NewHealth(m.Clock.Now, figures.Stuck, checks...)
 	m.Clock = health.Clock(m.Clock)
 	// What cannot be is said at once, not in the log of a service.
 	if _, err := m.Due(ctx); errors.Is(err, jobs.ErrUsage) || errors.Is(err, bucket.ErrInvalidKey) {
@@ -92,21 +96,28 @@ func (c scheduleCmd) Run(ctx context.Context, a *app) error {
 	if listener != nil {
 		group.Go(func() error { return metrics.Serve(ctx, listener, metrics.Mux(figures, health)) })
 	}
+	show := func(err error) {
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("the figures could not be read", "error", err)
+		}
+		if c.MetricsFile != "" {
+			if err := figures.WriteTextfile(c.MetricsFile); err != nil {
+				a.log.Error("the figures could not be written", "error", err)
+			}
+		}
+	}
+	watched := listener != nil || c.MetricsFile != ""
+	if watched {
+		group.Go(func() error {
+			figures.Keep(ctx, schedule.SystemClock{}, refreshEvery, show)
+			return nil
+		})
+	}
 	group.Go(func() error {
-		var refreshed time.Time
 		return m.Scheduler.Run(ctx, func(r schedule.Round, err error) {
 			health.After(r, err)
-			if len(r.Runs) == 0 && m.Clock.Now().Sub(refreshed) < refreshEvery || listener == nil && c.MetricsFile == "" {
-				return
-			}
-			refreshed = m.Clock.Now()
-			if err := figures.Refresh(ctx); err != nil && ctx.Err() == nil {
-				a.log.Error("the figures could not be read", "error", err)
-			}
-			if c.MetricsFile != "" {
-				if err := figures.WriteTextfile(c.MetricsFile); err != nil {
-					a.log.Error("the figures could not be written", "error", err)
-				}
+			if watched && len(r.Runs) > 0 {
+				show(figures.Refresh(ctx))
 			}
 		})
 	})
@@ -117,6 +128,6 @@ func (c scheduleCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// refreshEvery is how old figures may be while nothing runs here: another machine may
-// have done something.
+// refreshEvery is how old figures may be while nothing ends here: a round can be long,
+// and another machine may have done something.
 const refreshEvery = 5 * time.Minute

@@ -79,27 +79,7 @@ func (h *Hook) Wants(t Type) bool {
 }
 
 // Check reads the secrets, as a sending would.
-func (h *Hook) Check() error {
-	_, err := h.keys()
-	return err
-}
-
-// keys reads the secrets anew, so that one that was exchanged holds at once.
-func (h *Hook) keys() ([][]byte, error) {
-	var keys [][]byte
-	for _, source := range h.options.Secret {
-		value, err := source.Read(h.world.Lookup)
-		if err != nil {
-			return nil, err
-		}
-		key, err := keyOf(value)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", source, err)
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
-}
+func (h *Hook) Check() error { return h.options.Check(h.world.Lookup) }
 
 // Send delivers a message, in several tries if need be, and returns when the receiver
 // has it. The error is ErrGone, an *UndeliveredError, the context's, or one of what
@@ -120,7 +100,8 @@ func (h *Hook) send(ctx context.Context, m Message) error {
 		if h.gone.Load() {
 			return ErrGone
 		}
-		keys, err := h.keys()
+		// Anew each time, so that a secret that was exchanged holds at once.
+		keys, err := h.options.keys(h.world.Lookup)
 		if err != nil {
 			return err
 		}

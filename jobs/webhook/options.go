@@ -78,6 +78,29 @@ func (o Options) Validate() error {
 	return nil
 }
 
+// Check reads the secrets and refuses what nothing can be signed with. lookup is
+// [os.LookupEnv], but in tests.
+func (o Options) Check(lookup func(name string) (string, bool)) error {
+	_, err := o.keys(lookup)
+	return err
+}
+
+func (o Options) keys(lookup func(name string) (string, bool)) ([][]byte, error) {
+	var keys [][]byte
+	for _, source := range o.Secret {
+		value, err := source.Read(lookup)
+		if err != nil {
+			return nil, err
+		}
+		key, err := keyOf(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", source, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
 // parse reads the address. Its errors name at most the host: tokens stand in paths
 // and queries.
 func (o Options) parse() (*url.URL, error) {
