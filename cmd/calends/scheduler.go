@@ -80,7 +80,11 @@ func (a *app) machinery(clock schedule.Clock) (*machinery, error) {
 		Begins: books.Begins, Minds: books.Minds,
 	}}
 	if since := config.Schedule.Since.Month; since != 0 {
+		// It holds also where the schedule began with another month before it was set.
 		m.Begins = func(context.Context, time.Time) (pricing.Month, error) { return since, nil }
+		m.Minds = func(ctx context.Context, _ pricing.Month, now time.Time) (pricing.Month, error) {
+			return books.Minds(ctx, since, now)
+		}
 	}
 	m.Jobs = []schedule.Job{
 		routine.Bill{Job: job(routine.BillName)},
