@@ -219,11 +219,11 @@ func TestYears(t *testing.T) {
 		downtime   time.Duration // the longest
 		trouble    trouble
 	}{
-		{"one machine, nothing goes wrong", "UTC", 1, 12 * time.Hour, 0, trouble{}},
-		{"three machines", "Europe/Amsterdam", 3, 15 * time.Hour, 0, trouble{}},
-		{"weeks of downtime", "Europe/Amsterdam", 1, 10 * time.Hour, 60 * 24 * time.Hour, trouble{}},
-		{"everything goes wrong", "America/New_York", 3, 12 * time.Hour, 20 * 24 * time.Hour, trouble{fails: 100, panics: 20, dies: 30, waits: 30}},
-		{"half an hour of summer time", "Australia/Lord_Howe", 2, 12 * time.Hour, 10 * 24 * time.Hour, trouble{fails: 50, dies: 50}},
+		{"one machine, nothing goes wrong", "UTC", 1, 18 * time.Hour, 0, trouble{}},
+		{"three machines", "Europe/Amsterdam", 3, 30 * time.Hour, 0, trouble{}},
+		{"weeks of downtime", "Europe/Amsterdam", 1, 18 * time.Hour, 60 * 24 * time.Hour, trouble{}},
+		{"everything goes wrong", "America/New_York", 3, 24 * time.Hour, 20 * 24 * time.Hour, trouble{fails: 100, panics: 20, dies: 30, waits: 30}},
+		{"half an hour of summer time", "Australia/Lord_Howe", 2, 20 * time.Hour, 10 * 24 * time.Hour, trouble{fails: 50, dies: 50}},
 	}
 	for _, tt := range tests {
 		for seed := range seeds(t) {
