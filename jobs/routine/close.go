@@ -125,7 +125,11 @@ func (c Close) Execute(ctx context.Context, r schedule.Request, p schedule.Plan)
 	var held *jobs.HeldError
 	switch {
 	case errors.As(err, &held):
-		return history.Outcome{Basis: detail.Basis}, &schedule.WaitError{Code: string(held.Holds[0].Code), Err: err}
+		code := held.Holds[0].Code
+		if held.Waits() {
+			code = jobs.HeldForApproval // which may accept the rest
+		}
+		return history.Outcome{Basis: detail.Basis}, &schedule.WaitError{Code: string(code), Err: err}
 	case errors.Is(err, jobs.ErrMissing):
 		return history.Outcome{Basis: detail.Basis}, &schedule.WaitError{Code: waitsForInput, Err: err}
 	case err != nil:

@@ -29,6 +29,11 @@ func (i Import) takeChanges(ctx context.Context, r schedule.Request, name string
 	if len(changes) == 0 {
 		return result, ref, nil
 	}
+	ours, err := i.env(r).Spelling(ctx, r.Today())
+	if err != nil {
+		return result, ref, err
+	}
+	microsoft.Spell(changes, ours)
 	var data bytes.Buffer
 	if err := microsoft.WriteChanges(&data, changes); err != nil {
 		return result, ref, err
