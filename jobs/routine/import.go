@@ -12,6 +12,7 @@ import (
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/history"
 	"github.com/calends/calends/jobs/microsoft"
+	"github.com/calends/calends/jobs/microsoft/signin"
 	"github.com/calends/calends/jobs/microsoft/web"
 	"github.com/calends/calends/jobs/schedule"
 	"github.com/calends/calends/pricing"
@@ -54,6 +55,15 @@ func waited(r schedule.Request) (schedule.Plan, bool) {
 		return schedule.WaitFor(r.Slice, last.Code, "%s", last.Reason), true
 	}
 	return schedule.Plan{}, false
+}
+
+// forPerson lets a slice wait for a sign-in that no retry can help, until the next
+// tick, or until somebody who has mended it runs it by hand.
+func forPerson(err error) error {
+	if errors.Is(err, signin.ErrPerson) {
+		return &schedule.WaitError{Code: waitsForSignIn, Err: err}
+	}
+	return err
 }
 
 // folder runs work with a temporary folder.
@@ -125,7 +135,7 @@ func (i Import) fetched(ctx context.Context, r schedule.Request, fetch func(cont
 		out.Counts = map[string]int64{"rows": int64(f.Rows), "taken": result.Taken, "had": result.Had}
 		return nil
 	})
-	return out, err
+	return out, forPerson(err)
 }
 
 // taken says what became of a file.

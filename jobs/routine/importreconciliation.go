@@ -68,7 +68,7 @@ func (c ImportReconciliation) Plan(_ context.Context, r schedule.Request) (sched
 func (c ImportReconciliation) Execute(ctx context.Context, r schedule.Request, _ schedule.Plan) (out history.Outcome, err error) {
 	exports, err := c.exports(ctx, r)
 	if err != nil {
-		return out, err
+		return out, forPerson(err)
 	}
 	out.Counts = map[string]int64{"exports": int64(len(exports))}
 	unchanged := 0
@@ -78,7 +78,7 @@ func (c ImportReconciliation) Execute(ctx context.Context, r schedule.Request, _
 			continue
 		}
 		if err != nil {
-			return out, err
+			return out, forPerson(err)
 		}
 		if got.Unchanged {
 			unchanged++

@@ -89,6 +89,9 @@ func (a ImportAudit) windows(ctx context.Context, r schedule.Request) ([]microso
 
 // Plan says for which days records are asked for.
 func (a ImportAudit) Plan(ctx context.Context, r schedule.Request) (schedule.Plan, error) {
+	if plan, ok := waited(r); ok {
+		return plan, nil
+	}
 	windows, lost, err := a.windows(ctx, r)
 	if err != nil {
 		return schedule.Plan{}, err
@@ -116,7 +119,7 @@ func (a ImportAudit) Execute(ctx context.Context, r schedule.Request, _ schedule
 	}
 	got, err := a.Client.AuditChanges(ctx, windows, nil)
 	if err != nil {
-		return out, err
+		return out, forPerson(err)
 	}
 	name := "audit-" + stamp(r.Tick)
 	result, ref, err := a.takeChanges(ctx, r, name+".jsonl", got.Changes)
@@ -171,6 +174,9 @@ func (s ImportSnapshot) Asks(_ context.Context, at schedule.Moment) ([]schedule.
 
 // Plan is to ask and compare.
 func (s ImportSnapshot) Plan(_ context.Context, r schedule.Request) (schedule.Plan, error) {
+	if plan, ok := waited(r); ok {
+		return plan, nil
+	}
 	p := schedule.ReadyTo(r.Slice, "ask for the subscriptions of every customer", "compare them with what the ledger believes", "report where they differ")
 	if s.Take {
 		p.Steps = append(p.Steps, "take in the changes that the snapshot proves")
@@ -236,7 +242,7 @@ func (s ImportSnapshot) Execute(ctx context.Context, r schedule.Request, _ sched
 		out.Summary += fmt.Sprintf("; %d taken, %d refused", result.Taken, result.Refused)
 		return nil
 	})
-	return out, err
+	return out, forPerson(err)
 }
 
 // ours is what the ledger believes today.

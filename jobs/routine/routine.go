@@ -41,6 +41,7 @@ const (
 	waitsForEarlier = "earlier-month" // months close in order
 	waitsForSource  = "not-published" // the source does not have it yet
 	waitsForPerson  = "held"          // somebody has to look at it
+	waitsForSignIn  = "sign-in"       // somebody has to sign in again, or to give a right
 )
 
 // Job is what all jobs of the routine have in common.
