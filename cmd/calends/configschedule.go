@@ -37,7 +37,7 @@ type RetryConfig struct {
 // ImportConfig says what of a source is taken, and what holds it.
 type ImportConfig struct {
 	// RowsLostPercent is by how many percent a price sheet may be shorter than last
-	// month's of the market. Not given: 50.
+	// month's of the market. Not given: 30.
 	RowsLostPercent *int `yaml:"rowsLostPercent"`
 	// Snapshot says what becomes of differences between Microsoft's subscriptions and
 	// the ledger's: report or changes. Blank: report.

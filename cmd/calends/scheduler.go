@@ -138,7 +138,7 @@ func (m *machinery) imports(a *app, job func(string) routine.Job) error {
 
 // defaultRowsLost is by how many percent a price sheet may be shorter than the last
 // one of its market, where the configuration does not say it.
-const defaultRowsLost = 50
+const defaultRowsLost = 30
 
 // tokenAge is the time since the refresh token was last used.
 func (m *machinery) tokenAge(context.Context) (time.Duration, bool, error) {
