@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/calends/calends/jobs/secret"
 	"github.com/calends/calends/pricing"
 )
 
@@ -22,6 +23,8 @@ type setting struct {
 	fits  func(*yaml.Node) bool
 	below map[string]setting // "*" is any name
 	each  *setting           // of a list
+	// secret: what stands here by mistake may be a secret, and is not repeated.
+	secret bool
 }
 
 // wanted says what fits a plain type.
@@ -45,14 +48,14 @@ func settingOf(t reflect.Type) setting {
 		plain.want = "a month, such as 2026-10"
 	case isText:
 		plain.want = "a number"
+	case t == reflect.TypeFor[secret.Source]():
+		return setting{below: belowOf(t), want: "where the secret is, as {env: NAME} or {file: PATH}", secret: true}
 	case t.Kind() == reflect.Struct:
-		s := setting{below: make(map[string]setting)}
 		var names []string
 		for field := range fields(t) {
 			names = append(names, field.Tag.Get("yaml"))
-			s.below[field.Tag.Get("yaml")] = settingOf(field.Type)
 		}
-		s.want = "a mapping of " + list(names)
+		s := setting{below: belowOf(t), want: "a mapping of " + list(names)}
 		if ownWay {
 			s.want, s.fits = "an address, or a mapping with url", plain.fits
 		}
@@ -62,15 +65,24 @@ func settingOf(t reflect.Type) setting {
 		return setting{below: map[string]setting{"*": each}, want: "a mapping of names, to " + each.want + " each"}
 	case t.Kind() == reflect.Slice:
 		each := settingOf(t.Elem())
-		s := setting{each: &each, want: "a list of " + each.want}
+		s := setting{each: &each, want: "a list of " + each.want, secret: each.secret}
 		if ownWay { // one stands for a list of one
-			s.below = each.below
+			s.below, s.want = each.below, each.want+", or a list of such"
 		}
 		return s
 	default:
 		plain.want = wanted[t.Kind()]
 	}
 	return plain
+}
+
+// belowOf are the settings of a struct's fields.
+func belowOf(t reflect.Type) map[string]setting {
+	below := make(map[string]setting)
+	for field := range fields(t) {
+		below[field.Tag.Get("yaml")] = settingOf(field.Type)
+	}
+	return below
 }
 
 // fields are those that the file may name.
@@ -118,6 +130,8 @@ func (s setting) check(path string, node *yaml.Node) error {
 		return nil
 	case node.Kind == yaml.SequenceNode:
 		return fmt.Errorf("line %d: %sit is a list: want %s", node.Line, where, s.want)
+	case s.secret:
+		return fmt.Errorf("line %d: %sit is a text: want %s", node.Line, where, s.want)
 	case s.fits == nil || !s.fits(node):
 		return fmt.Errorf("line %d: %s%q: want %s", node.Line, where, node.Value, s.want)
 	}
@@ -130,6 +144,9 @@ func (s setting) checkKeys(path string, node *yaml.Node) error {
 		below, ok := s.below[key.Value]
 		if !ok {
 			below, ok = s.below["*"]
+		}
+		if !ok && s.secret {
+			return fmt.Errorf("line %d: %sunknown key: want %s", key.Line, path, s.want)
 		}
 		if !ok {
 			return fmt.Errorf("line %d: %sunknown key %q%s", key.Line, path, key.Value, suggest(key.Value, slices.Sorted(maps.Keys(s.below))))
