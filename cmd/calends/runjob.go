@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,12 +14,13 @@ import (
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/history"
 	"github.com/calends/calends/jobs/schedule"
+	"github.com/calends/calends/pipeline/bucket"
 )
 
 type runJobCmd struct {
 	Job    string   `arg:"" optional:"" help:"Which job: import-prices, import-fx, import-offers, import-changes, import-reconciliation, bill, close, export, reconcile or verify."`
 	Due    bool     `help:"Do all that is due now, in order: one round of calends schedule, for another scheduler to start."`
-	Slice  []string `placeholder:"SLICE" help:"Only these: a month such as 2026-10, or subject/month such as DE/2026-10; repeat or separate by commas. Default: all that the calendar asks the job for, done or not."`
+	Slice  []string `placeholder:"SLICE" help:"Only these: a month such as 2026-10, with all its subjects, or subject/month such as DE/2026-10; repeat or separate by commas. Default: all that the calendar asks the job for, done or not."`
 	DryRun bool     `help:"Print the plan and change nothing."`
 	Accept string   `placeholder:"REASON" help:"Go on although something would be held; the record keeps the reason."`
 	Now    nowArg   `placeholder:"INSTANT" help:"Another time than the clock's, such as 2026-11-03T06:00:00Z: to rehearse a schedule on a copy."`
@@ -64,7 +66,7 @@ func (c runJobCmd) Run(ctx context.Context, a *app) (err error) {
 	} else {
 		round, err = m.ByHand(ctx, hand)
 	}
-	err = errors.Join(usage(err), c.write(ctx, m, round))
+	err = errors.Join(m.usage(err, c.Job), c.write(ctx, m, round))
 	if err != nil && len(round.Runs) == 0 {
 		return err
 	}
@@ -78,12 +80,16 @@ func (c runJobCmd) Run(ctx context.Context, a *app) (err error) {
 	return c.verdict(round)
 }
 
-// usage classes what the person asked for that cannot be.
-func usage(err error) error {
-	if errors.Is(err, schedule.ErrNoSuchJob) {
-		return fmt.Errorf("%w: %w", jobs.ErrUsage, err)
+// usage says what is wrong with a job that cannot be run.
+func (m *machinery) usage(err error, job string) error {
+	if !errors.Is(err, schedule.ErrNoSuchJob) {
+		return err
 	}
-	return err
+	known := slices.Sorted(maps.Keys(defaultTicks))
+	if slices.Contains(known, job) {
+		return fmt.Errorf("%w: %s cannot run: microsoft is not configured", jobs.ErrUsage, job)
+	}
+	return fmt.Errorf("%w: %w%s", jobs.ErrUsage, err, suggest(job, known))
 }
 
 // hand is what a person asks for.
@@ -111,7 +117,7 @@ func (c runJobCmd) plan(ctx context.Context, a *app, m *machinery, hand schedule
 		plans, err = m.PlanByHand(ctx, hand)
 	}
 	if err != nil {
-		return usage(err)
+		return m.usage(err, c.Job)
 	}
 	shown := plansView(plans)
 	return a.show(view{json: plans, rows: shown.rows(), text: shown.write})
@@ -125,6 +131,8 @@ func (c runJobCmd) verdict(r schedule.Round) error {
 			return fmt.Errorf("%s: %s", e.Slice, e.Error)
 		case e.Result == history.Failed:
 			return fmt.Errorf("something failed: calends runs %s", e.Slice)
+		case e.Result == history.Stopped && !c.Due:
+			return gaveWayError(fmt.Sprintf("%s: %s", e.Slice, e.Error))
 		}
 	}
 	waits := slices.ContainsFunc(slices.Concat(r.Waiting, r.Runs), func(e history.Ended) bool {
@@ -132,6 +140,12 @@ func (c runJobCmd) verdict(r schedule.Round) error {
 	})
 	return openIf(waits || len(r.Parked) > 0 || len(r.Retried) > 0 && !c.Due)
 }
+
+// gaveWayError is a run by hand that another one was in the way of.
+type gaveWayError string
+
+func (e gaveWayError) Error() string        { return string(e) }
+func (e gaveWayError) Is(target error) bool { return target == bucket.ErrLocked }
 
 // plansView prints plans.
 type plansView []schedule.Plan

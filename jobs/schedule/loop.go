@@ -43,7 +43,8 @@ var ErrNoSuchJob = errors.New("there is no such job")
 // Hand is what a person asks for.
 type Hand struct {
 	Job string
-	// Slices of the job; empty: all that the calendar asks for now, done or not.
+	// Slices of the job, one without a subject for each of its month; empty: all that
+	// the calendar asks for now, done or not.
 	Slices []history.Slice
 	Accept string
 }
@@ -60,24 +61,32 @@ func (s *Scheduler) requests(ctx context.Context, h Hand, at Moment, view histor
 	}
 	var list []Request
 	for _, a := range g.slices {
-		if a.job.Name() != h.Job || len(h.Slices) > 0 && !slices.Contains(h.Slices, a.Slice) {
-			continue
+		if a.job.Name() == h.Job && (len(h.Slices) == 0 || slices.ContainsFunc(h.Slices, func(want history.Slice) bool { return covers(want, a.Slice) })) {
+			list = append(list, s.byHand(at, a, g, view, h.Accept))
 		}
-		list = append(list, s.byHand(at, a, g, view, h.Accept))
 	}
 	if len(list) == 0 && len(h.Slices) == 0 && g.err != nil {
 		return nil, nil, g.err
 	}
 	rank := slices.IndexFunc(s.jobs(), func(other Job) bool { return other.Name() == h.Job })
 	for _, slice := range h.Slices {
-		if slices.ContainsFunc(list, func(r Request) bool { return r.Slice == slice }) {
+		if slices.ContainsFunc(list, func(r Request) bool { return covers(slice, r.Slice) }) {
 			continue
 		}
 		// The calendar does not ask for it, but a person may.
+		if err := j.Takes(slice); err != nil {
+			return nil, nil, err
+		}
 		a := asked{Ask{Slice: slice, Tick: at.Now}, j, rank, rank < len(s.Imports)}
 		list = append(list, s.byHand(at, a, g, view, h.Accept))
 	}
 	return j, list, nil
+}
+
+// covers reports whether a slice that a person names is that of the job: without a
+// subject it is each of the month.
+func covers(named, slice history.Slice) bool {
+	return named == slice || named.Subject == "" && named.Month == slice.Month
 }
 
 func (s *Scheduler) byHand(at Moment, a asked, g agenda, view history.View, accept string) Request {

@@ -33,6 +33,15 @@ func (f *fake) slice() history.Slice {
 	return history.Slice{Job: f.name, Subject: f.subject, Month: pricing.MonthOf(2026, 10)}
 }
 
+func (f *fake) Takes(s history.Slice) error {
+	if s.Subject != f.subject {
+		return errNoSubject
+	}
+	return nil
+}
+
+var errNoSubject = errors.New("there is no such subject")
+
 func (f *fake) Asks(_ context.Context, at schedule.Moment) ([]schedule.Ask, error) {
 	if f.asks != nil {
 		return f.asks(at)
@@ -507,6 +516,18 @@ func TestByHand(t *testing.T) {
 	}
 	if e := o.last(job); e.Summary != "nothing to do: it is there" || e.Standing.Basis != "revision 3" {
 		t.Errorf("recorded: %+v", e)
+	}
+	// A month is all its subjects; one that the job does not have is refused, and leaves
+	// no record.
+	october := pricing.MonthOf(2026, 10)
+	if r, err = o.ByHand(t.Context(), schedule.Hand{Job: "export", Slices: []history.Slice{{Job: "export", Month: october}}}); err != nil {
+		t.Fatal(err)
+	}
+	o.want(did(r), "export/books/2026-10 done")
+	for _, slice := range []history.Slice{{Job: "export", Subject: "bokos", Month: october}, {Job: "export", Month: october + 1}} {
+		if r, err := o.ByHand(t.Context(), schedule.Hand{Job: "export", Slices: []history.Slice{slice}}); !errors.Is(err, errNoSubject) || len(r.Runs) > 0 {
+			t.Errorf("%s: %+v, %v", slice, r, err)
+		}
 	}
 	if _, err := o.ByHand(t.Context(), schedule.Hand{Job: "exprt"}); !errors.Is(err, schedule.ErrNoSuchJob) {
 		t.Errorf("a job that there is not: %v", err)

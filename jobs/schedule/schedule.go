@@ -28,6 +28,9 @@ type Job interface {
 	// Asks are the slices that the ticks up to an instant ask for, from a month on:
 	// each with its newest tick, done or not.
 	Asks(ctx context.Context, at Moment) ([]Ask, error)
+	// Takes refuses a slice that a person names and that the job does not have, such as
+	// one with a subject where there is none.
+	Takes(s history.Slice) error
 	// Plan says what executing would do. It changes nothing.
 	Plan(ctx context.Context, r Request) (Plan, error)
 	// Execute does what was planned. A [*WaitError] is no failure.

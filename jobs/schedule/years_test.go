@@ -52,6 +52,8 @@ type stub struct {
 
 func (s stub) Name() string { return s.name }
 
+func (stub) Takes(history.Slice) error { return nil }
+
 func (s stub) Asks(_ context.Context, at schedule.Moment) ([]schedule.Ask, error) {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
