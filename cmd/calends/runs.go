@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,13 +13,17 @@ import (
 
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/history"
+	"github.com/calends/calends/jobs/routine"
+	"github.com/calends/calends/jobs/schedule"
+	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pricing"
 )
 
 type runsCmd struct {
 	Slice  string   `arg:"" optional:"" help:"One slice, such as close/2026-10 or import-prices/DE/2026-10: its newest attempt in full, with its log."`
 	At     int      `name:"attempt" placeholder:"N" help:"Another attempt of the slice than its newest."`
-	From   monthArg `placeholder:"MONTH" help:"List the runs from this month on. Default: the last three months that have any."`
+	From   monthArg `placeholder:"MONTH" help:"List the runs from this month on. Default: the last three months that have any, and those that are not closed."`
 	To     monthArg `placeholder:"MONTH" help:"List the runs up to this month."`
 	Job    []string `placeholder:"JOB" help:"List those of these jobs; repeat or separate by commas."`
 	Result []string `enum:"done,failed,waiting,stopped,interrupted,running" placeholder:"RESULT" help:"List those that ended so: done, failed, waiting, stopped or interrupted; running ones have not."`
@@ -29,7 +33,9 @@ type runsCmd struct {
 // Help tells more than one line.
 func (runsCmd) Help() string {
 	return `Every attempt at a slice leaves a record in the bucket that is never changed: which tick asked for it, when
-it began and ended, on which machine, what it read and wrote, counts, exceptions, errors and its log.`
+it began and ended, on which machine, what it read and wrote, counts, exceptions, errors and its log.
+
+What waits or is parked now, and why, says calends run --due --dry-run.`
 }
 
 // Run lists, or shows one.
@@ -42,27 +48,32 @@ func (c runsCmd) Run(ctx context.Context, a *app) error {
 	if c.Slice != "" {
 		return c.show(ctx, a, store)
 	}
-	return c.list(ctx, a, store)
+	return c.list(ctx, a, store, &routine.Books{Ledger: ledger.Ledger{Bucket: env.Bucket}})
 }
 
 // months are those to list.
-func (c runsCmd) months(ctx context.Context, store *history.Store) (first, last pricing.Month, err error) {
+func (c runsCmd) months(ctx context.Context, store *history.Store, books *routine.Books) (first, last pricing.Month, err error) {
 	months, err := store.Months(ctx)
 	if err != nil || len(months) == 0 {
 		return 1, 0, err
 	}
-	first, last = months[max(0, len(months)-3)], months[len(months)-1]
-	if c.From.Month != 0 {
-		first = c.From.Month
+	first, last = c.From.Month, c.To.Month
+	if last == 0 {
+		last = months[len(months)-1]
 	}
-	if c.To.Month != 0 {
-		last = c.To.Month
+	if first == 0 {
+		// A month that is held for long is older than the last three, and the newest to run.
+		minded, err := books.Minds(ctx, months[0], schedule.SystemClock{}.Now())
+		if err != nil {
+			return 0, 0, err
+		}
+		first = min(months[max(0, len(months)-3)], minded)
 	}
 	return first, last, nil
 }
 
-func (c runsCmd) list(ctx context.Context, a *app, store *history.Store) error {
-	first, last, err := c.months(ctx, store)
+func (c runsCmd) list(ctx context.Context, a *app, store *history.Store, books *routine.Books) error {
+	first, last, err := c.months(ctx, store, books)
 	if err != nil {
 		return err
 	}
@@ -143,15 +154,17 @@ func (c runsCmd) show(ctx context.Context, a *app, store *history.Store) error {
 
 func (c runsCmd) one(ctx context.Context, store *history.Store, slice history.Slice, attempt int) (oneRun, error) {
 	var run oneRun
-	runs, err := store.Runs(ctx, slice.Month, slice.Month)
+	var err error
+	run.Ended, err = store.End(ctx, slice, attempt)
+	if errors.Is(err, bucket.ErrNotExist) { // it is under way, was killed, or never was
+		run.Begun, err = store.Start(ctx, slice, attempt)
+	}
+	if errors.Is(err, bucket.ErrNotExist) {
+		return run, fmt.Errorf("%w: %s has no attempt %d; see: calends runs", jobs.ErrMissing, slice, max(attempt, 1))
+	}
 	if err != nil {
 		return run, err
 	}
-	i := slices.IndexFunc(runs, func(e history.Ended) bool { return e.Slice == slice && e.Attempt == attempt })
-	if i < 0 {
-		return run, fmt.Errorf("%w: %s has no attempt %d; see: calends runs", jobs.ErrMissing, slice, max(attempt, 1))
-	}
-	run.Ended = runs[i]
 	log, err := store.LogOf(ctx, run.Ended)
 	run.LogLines = string(log)
 	return run, err
