@@ -37,7 +37,7 @@ machine the exit code is 5.
 
 --due is for a systemd timer or a Kubernetes CronJob. It does what is due, and nothing when nothing is; when
 another machine is at it already, that is fine, too. The exit code is 1 if something failed in this round,
-and 3 if something waits for a person: it is parked, held, or wants approval.`
+and 3 if something waits for a person: it is parked, held, or wants approval. By hand it is 3 for exceptions, too.`
 }
 
 // Run plans, or runs.
@@ -138,7 +138,8 @@ func (c runJobCmd) verdict(r schedule.Round) error {
 	waits := slices.ContainsFunc(slices.Concat(r.Waiting, r.Runs), func(e history.Ended) bool {
 		return e.Result == history.Waiting && e.Code != "not-published"
 	})
-	return openIf(waits || len(r.Parked) > 0 || len(r.Retried) > 0 && !c.Due)
+	exceptions := slices.ContainsFunc(r.Runs, func(e history.Ended) bool { return e.Exceptions > 0 })
+	return openIf(waits || len(r.Parked) > 0 || exceptions && !c.Due)
 }
 
 // gaveWayError is a run by hand that another one was in the way of.

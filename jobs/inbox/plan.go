@@ -64,6 +64,11 @@ func (p Plan) Work() bool {
 	return slices.ContainsFunc(p.Items, func(i Item) bool { return i.Will != Leave || i.stuck })
 }
 
+// Stuck are the files that are left until a person sees to them.
+func (p Plan) Stuck() []Item {
+	return slices.DeleteFunc(slices.Clone(p.Items), func(i Item) bool { return !i.stuck })
+}
+
 // Plan lists the inbox and looks into each file. It changes nothing.
 func (b Inbox) Plan(ctx context.Context, o Options) (Plan, error) {
 	plan := Plan{Day: o.Now.UTC().Format(time.DateOnly), Accept: o.Accept, Items: []Item{}}

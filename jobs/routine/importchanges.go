@@ -38,6 +38,9 @@ func (c ImportChanges) Plan(ctx context.Context, r schedule.Request) (schedule.P
 	if err != nil {
 		return schedule.Plan{}, err
 	}
+	if stuck := found.Stuck(); len(stuck) > 0 && !found.Work() {
+		return schedule.WaitFor(r.Slice, waitsForPerson, "%s %s", stuck[0].Key, stuck[0].Why), nil
+	}
 	if !found.Work() {
 		return schedule.NothingTo(r.Slice, "the inbox is empty, or holds nothing that is whole yet"), nil
 	}
@@ -64,10 +67,10 @@ func (c ImportChanges) Execute(ctx context.Context, r schedule.Request, p schedu
 	}
 	result, err := c.inbox(r).Execute(ctx, plan)
 	out := history.Outcome{
-		Summary: fmt.Sprintf("%d files: %d records taken, %d had already, %d refused; %d files held, %d filed, %d left",
-			len(result.Files), result.Taken, result.Had, result.Refused, result.Held, result.Filed, result.Left),
+		Summary: fmt.Sprintf("%d files: %d records taken, %d had already, %d refused; %d files held, %d filed, %d left, %d of them for a person",
+			len(result.Files), result.Taken, result.Had, result.Refused, result.Held, result.Filed, result.Left, result.Stuck),
 		Counts: map[string]int64{"files": int64(len(result.Files)), "taken": result.Taken, "had": result.Had, "refused": result.Refused,
-			"held": int64(result.Held), "filed": int64(result.Filed), "left": int64(result.Left)},
+			"held": int64(result.Held), "filed": int64(result.Filed), "left": int64(result.Left), "stuck": int64(result.Stuck)},
 		Exceptions: result.Exceptions(),
 	}
 	for _, f := range result.Files {

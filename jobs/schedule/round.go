@@ -460,7 +460,7 @@ func (s *Scheduler) attempt(ctx context.Context, j Job, r Request, track history
 			return e, false, err
 		}
 		e.Tried = true
-		r.Log.Info("begins", "tick", r.Tick, "steps", p.Steps)
+		r.Log.Info("begins", "tick", r.Tick, "steps", p.Steps[:min(len(p.Steps), loggedSteps)])
 		e.Outcome, err = execute(ctx, j, r, p)
 	}
 	e.Ended = s.Clock.Now().UTC()
@@ -475,6 +475,9 @@ func (s *Scheduler) attempt(ctx context.Context, j Job, r Request, track history
 	}
 	return e, true, ctx.Err()
 }
+
+// loggedSteps is how many steps of a plan a line of the log shows; the record has all.
+const loggedSteps = 5
 
 // recordTimeout is how long the record of an end may take when the run is over.
 const recordTimeout = 20 * time.Second
