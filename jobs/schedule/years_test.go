@@ -236,8 +236,9 @@ func TestYears(t *testing.T) {
 				first := pricing.MonthOf(2026, 1)
 				var schedulers []*schedule.Scheduler
 				var machines []*machine
+				wrong := tt.trouble
 				start := func(n int) {
-					s, m := w.scheduler(t, store, fmt.Sprint("machine ", n), tt.zone, first, tt.trouble)
+					s, m := w.scheduler(t, store, fmt.Sprint("machine ", n), tt.zone, first, wrong)
 					schedulers[n], machines[n] = s, m
 				}
 				schedulers, machines = make([]*schedule.Scheduler, tt.machines), make([]*machine, tt.machines)
@@ -270,14 +271,13 @@ func TestYears(t *testing.T) {
 						now = now.Add(time.Duration(random.Int64N(int64(tt.downtime))))
 					}
 				}
-				// A last few rounds for what failed last.
+				// A last few rounds for what failed last, on a machine that is well.
+				wrong = trouble{}
+				start(0)
 				for n := range 60 {
 					machines[0].now = end.Add(time.Duration(n) * 90 * time.Minute)
-					if _, err := schedulers[0].Round(t.Context()); err != nil && !errors.Is(err, errDead) {
+					if _, err := schedulers[0].Round(t.Context()); err != nil {
 						t.Fatal(err)
-					}
-					if machines[0].dead {
-						start(0)
 					}
 				}
 				for _, fault := range w.faults {
