@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -168,6 +169,10 @@ func TestWhatIsThereAlreadyIsNotFetched(t *testing.T) {
 	w := newWorld(t)
 	w.PutSheet("DE", "current", "", sheet)
 	want := w.want(october)
+	w.Fail("/sales/", microsofttest.Status(http.StatusNotModified))
+	if _, err := w.PriceSheet(t.Context(), "DE", want); !errors.Is(err, web.ErrNotData) || errors.Is(err, web.ErrNotModified) {
+		t.Errorf("said to be the same, and nothing is there: got %v", err)
+	}
 	f, err := w.PriceSheet(t.Context(), "DE", want)
 	if err != nil {
 		t.Fatal(err)

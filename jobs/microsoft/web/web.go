@@ -291,14 +291,17 @@ func (c *Client) Peek(ctx context.Context, r Request, n int) (Answer, error) {
 	return a, err
 }
 
-// checkRedirect follows to other places of the same safety. Tokens do not go
-// along to another host; net/http sees to that.
+// checkRedirect follows to other places of the same safety. Tokens do not go along
+// to another host: net/http would give them to another port, and to hosts below.
 func checkRedirect(to *http.Request, via []*http.Request) error {
 	if len(via) >= 5 {
 		return errors.New("redirected more than 5 times")
 	}
 	if to.URL.Scheme != "https" && via[0].URL.Scheme == "https" {
 		return errors.New("redirected from https to plain http")
+	}
+	if to.URL.Host != via[0].URL.Host {
+		to.Header.Del("Authorization")
 	}
 	return nil
 }

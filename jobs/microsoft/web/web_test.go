@@ -333,6 +333,27 @@ func TestPlainHTTPIsForThisMachine(t *testing.T) {
 	}
 }
 
+// Another port is another service.
+func TestATokenStaysWhereItBelongs(t *testing.T) {
+	t.Parallel()
+	seen := make(chan string, 4)
+	note := func(then http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			seen <- r.Header.Get("Authorization")
+			then(w, r)
+		}
+	}
+	other := serve(t, note(text(200, good)))
+	first := serve(t, note(status(307, "Location", "/moved")), note(status(307, "Location", other.URL)))
+	if _, err := newClient(newClock(), web.Options{}).Do(t.Context(), web.Request{URL: first.URL, Scope: "s"}); err != nil {
+		t.Fatal(err)
+	}
+	asked, moved, elsewhere := <-seen, <-seen, <-seen
+	if asked == "" || moved != asked || elsewhere != "" {
+		t.Errorf("authorised by %q, on the same host by %q, elsewhere by %q", asked, moved, elsewhere)
+	}
+}
+
 func TestNoMoreAtATimeThanAllowed(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int32
