@@ -191,7 +191,7 @@ func (v roundView) write(w io.Writer) {
 		fmt.Fprintf(w, "another machine does this round: %s\n", v.Busy)
 		return
 	}
-	if len(v.Runs) == 0 {
+	if len(v.Runs)+len(v.Waiting)+len(v.Retried)+len(v.Parked) == 0 {
 		fmt.Fprintln(w, "nothing was due")
 	}
 	for _, e := range v.Runs {

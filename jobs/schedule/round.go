@@ -276,7 +276,7 @@ func (s *Scheduler) Round(ctx context.Context) (Round, error) {
 		return Round{}, err
 	}
 	round := Round{Now: at.Now, Runs: []history.Ended{}}
-	if idle, err := s.idle(ctx, at); err != nil || idle {
+	if idle, err := s.idle(ctx, at, &round); err != nil || idle {
 		return round, err
 	}
 	err = s.hold(ctx, "round of "+at.Now.Format(time.RFC3339), func(ctx context.Context) error {
@@ -291,8 +291,8 @@ func (s *Scheduler) Round(ctx context.Context) (Round, error) {
 }
 
 // idle reports whether there is nothing at all to do, without the lease: most
-// rounds are such.
-func (s *Scheduler) idle(ctx context.Context, at Moment) (bool, error) {
+// rounds are such. The round then has what waits.
+func (s *Scheduler) idle(ctx context.Context, at Moment, round *Round) (bool, error) {
 	view, err := s.view(ctx, at)
 	if err != nil {
 		return false, err
@@ -316,6 +316,7 @@ func (s *Scheduler) idle(ctx context.Context, at Moment) (bool, error) {
 			return false, nil //nolint:nilerr // the round records it
 		}
 	}
+	s.standing(g, view, at, round)
 	return true, nil
 }
 

@@ -248,8 +248,8 @@ func TestWaitingIsRecordedOnce(t *testing.T) {
 	o.want(o.at("2026-10-03T07:00:00Z").round())
 	o.want(o.at("2026-10-04T07:00:00Z").round())
 	r, err := o.Round(t.Context())
-	if err != nil || len(r.Waiting) != 0 {
-		t.Errorf("an idle round: %+v, %v", r, err)
+	if err != nil || len(r.Runs) != 0 || len(r.Waiting) != 1 {
+		t.Errorf("an idle round does not say what waits: %+v, %v", r, err)
 	}
 	reason = "somebody took it back"
 	o.want(o.round(), "close/2026-10 waiting")
