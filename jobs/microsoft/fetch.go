@@ -92,7 +92,7 @@ func (c *Client) fetchOnce(ctx context.Context, r web.Request, name string, w Wa
 	defer func() { err = errors.Join(err, raw.Close(), os.Remove(raw.Name())) }()
 	got, err := c.Web.Download(ctx, r, raw, maxFile)
 	if errors.Is(err, web.ErrNotModified) && w.ETag == "" {
-		return Fetched{}, fmt.Errorf("%w: nothing is here that it could be the same as: %v", web.ErrNotData, err)
+		return Fetched{}, fmt.Errorf("%w: it is said not to have changed, and nothing is here", web.ErrNotData)
 	}
 	if err != nil {
 		return Fetched{}, err
