@@ -40,7 +40,7 @@ func (f metricsFlag) write(ctx context.Context, m *machinery, _ schedule.Round) 
 // metrics are the figures of the schedule.
 func (m *machinery) metrics() *metrics.Metrics {
 	return metrics.New(metrics.Source{History: m.History, Status: m.env.Status, OpenDifferences: m.env.OpenDifferences,
-		Markets: m.config.Microsoft.Markets, TokenAge: m.tokenAge, Version: version(), Now: m.Clock.Now})
+		Markets: m.config.Microsoft.Markets, TokenAge: m.tokenAge, Tells: m.hooks != nil, Version: version(), Now: m.Clock.Now})
 }
 
 type scheduleCmd struct {

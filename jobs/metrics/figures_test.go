@@ -24,12 +24,23 @@ var update = flag.Bool("update", false, "rewrite the figures in testdata")
 func (w *world) all(tokenAge time.Duration) *Metrics {
 	w.t.Helper()
 	s := w.source()
+	s.Tells = true
 	s.TokenAge = func(context.Context) (time.Duration, bool, error) { return tokenAge, true, nil }
 	m := New(s)
 	if err := m.Refresh(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 	return m
+}
+
+// toldOfAll notes that everybody was told how the newest attempts ended.
+func (w *world) toldOfAll() {
+	w.t.Helper()
+	for slice, e := range w.attempts {
+		if err := w.store.Tell(w.t.Context(), slice, e.Attempt, history.Telling{At: w.now}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 func wellWorld(t *testing.T) *Metrics {
@@ -47,6 +58,7 @@ func wellWorld(t *testing.T) *Metrics {
 		Prices: []jobs.MarketSheet{{Market: "DE", Months: []string{"2026-10", "2026-11"}}, {Market: "NL", Months: []string{"2026-10", "2026-11"}}},
 	}
 	w.differences = []jobs.MonthDifferences{{Month: october - 1}}
+	w.toldOfAll()
 	return w.all(9 * day)
 }
 

@@ -44,8 +44,10 @@ type Source struct {
 	Markets []string
 	// TokenAge is the time since the refresh token was last used; false: there is none.
 	TokenAge func(context.Context) (age time.Duration, known bool, err error)
-	Version  string
-	Now      func() time.Time
+	// Tells: webhooks are told what becomes of runs.
+	Tells   bool
+	Version string
+	Now     func() time.Time
 }
 
 // Metrics are the figures of one bucket. They may be used from any goroutine.
@@ -159,7 +161,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	info := families["calends_build_info"]
 	to <- prometheus.MustNewConstMetric(info.desc, info.kind, 1, c.m.source.Version, runtime.Version())
-	for _, s := range c.m.current().samples(c.m.source.Now().UTC(), c.m.source.Markets) {
+	for _, s := range c.m.current().samples(c.m.source.Now().UTC(), c.m.source) {
 		f := families[s.name]
 		to <- prometheus.MustNewConstMetric(f.desc, f.kind, s.value, s.labels...)
 	}

@@ -278,7 +278,7 @@ func TestSeriesAreBounded(t *testing.T) {
 	if n, err := testutil.GatherAndCount(m.registry, "calends_slice_parked"); n != mostSlices || err != nil {
 		t.Errorf("%d series, %v: want %d", n, err, mostSlices)
 	}
-	for _, s := range m.current().samples(w.now, nil) {
+	for _, s := range m.current().samples(w.now, Source{}) {
 		if s.name == "calends_slices" && s.labels[1] == "parked" && s.value != all {
 			t.Errorf("%v slices are parked, want %d", s.value, all)
 		}
@@ -345,6 +345,34 @@ func TestTokenAge(t *testing.T) {
 	w.expect(m, `calends_refresh_token_age_days 80.5`)
 	w.now = w.now.Add(day)
 	w.expect(m, `calends_refresh_token_age_days 81.5`)
+}
+
+func TestUntold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ran("bill/2026-08", history.Done, 25*hour) // nobody tries any more
+	w.ran("bill/2026-09", history.Done, 23*hour)
+	w.ran("bill/2026-10", history.Failed, 2*hour)
+	w.ran("bill/2026-10", history.Done, hour)
+	w.ran("bill/2026-11", history.Done, 2*hour)
+	tell := func(name string, attempt int) {
+		if err := w.store.Tell(t.Context(), w.slice(name), attempt, history.Telling{At: w.now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell("bill/2026-10", 1)
+	tell("bill/2026-11", 1)
+	w.absent(w.refreshed(), "calends_slices_untold") // where nobody wants to be told
+	s := w.source()
+	s.Tells = true
+	m := New(s)
+	for want := 2; want > 0; want-- {
+		if err := m.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.expect(m, fmt.Sprintf(`calends_slices_untold %d`, want))
+		tell("bill/2026-10", 2)
+	}
 }
 
 func TestAPartThatCannotBeReadKeepsItsFigures(t *testing.T) {

@@ -167,6 +167,7 @@ var families = func() map[string]family {
 	add("calends_slice_parked", gauge, "1 for a slice that failed too often: it is not tried again until a person runs it.", "job_name", "subject", "month")
 	add("calends_slice_waiting", gauge, "1 for a slice that waits for something or somebody.", "job_name", "subject", "month", "reason")
 	add("calends_slice_waiting_since_timestamp_seconds", gauge, "Since when the slice waits for that.", "job_name", "subject", "month", "reason")
+	add("calends_slices_untold", gauge, "Slices that ran within a day and of which a webhook's receiver is still to be told.")
 	add("calends_price_list_age_days", gauge, "Days since the first day of the newest month that has a price sheet of the market, 0 if it is still to come; +Inf: there is no sheet.", "market")
 	add("calends_open_differences", gauge, "Differences to Microsoft's invoice of the month that somebody has to look at.", "month")
 	add("calends_month_state", gauge, "1 for the state that the month is in: draft or closed.", "month", "state")
@@ -182,7 +183,7 @@ type sample struct {
 }
 
 // samples are the figures at an instant.
-func (p picture) samples(now time.Time, markets []string) []sample {
+func (p picture) samples(now time.Time, of Source) []sample {
 	var all []sample
 	add := func(name string, value float64, labels ...string) {
 		for i, l := range labels {
@@ -197,7 +198,10 @@ func (p picture) samples(now time.Time, markets []string) []sample {
 		add("calends_snapshot_failed", truth(failed), part)
 	}
 	p.runs.samples(add)
-	for market, age := range p.sheetAges(now, markets) {
+	if of.Tells {
+		add("calends_slices_untold", float64(p.runs.untold(now)))
+	}
+	for market, age := range p.sheetAges(now, of.Markets) {
 		add("calends_price_list_age_days", age, market)
 	}
 	for _, d := range p.differences {
@@ -260,6 +264,17 @@ func (r runs) samples(add func(name string, value float64, labels ...string)) {
 			add("calends_slices", float64(byState[state]), job, state)
 		}
 	}
+}
+
+// untold counts the slices whose newest attempt ended within a day and of which somebody
+// is still to be told.
+func (r runs) untold(now time.Time) (n int) {
+	for _, track := range r.view {
+		if last := track.Last; last != nil && now.Sub(last.Ended) < 24*time.Hour && slices.Contains(track.Untold, last.Attempt) {
+			n++
+		}
+	}
+	return n
 }
 
 // sheetAges are the days since the month began for which a market's newest price sheet

@@ -142,6 +142,7 @@ var trouble = []string{
 	`CalendsHeld {job_name="close", month="2026-09", reason="missing-input"} 2678460`,
 	`CalendsJobFailing {job_name="import-prices", subject="DE"} 1`,
 	`CalendsJobTooLongAgo {job_name="import-prices", subject="DE"} 3456000`,
+	`CalendsNobodyTold {} 2`,
 	`CalendsOpenDifferences {month="2026-08"} 12`,
 	`CalendsPriceListOld {market="DE"} 63`,
 	`CalendsRefreshTokenOld {} 76`,
