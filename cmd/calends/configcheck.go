@@ -95,7 +95,7 @@ func (c Config) missing() []string {
 	look("microsoft: refreshToken", c.Microsoft.RefreshToken)
 	for i, w := range c.Webhooks {
 		if err := w.Check(os.LookupEnv); err != nil {
-			missing = append(missing, fmt.Sprintf("webhooks %d: secret: %v", i+1, err))
+			missing = append(missing, fmt.Sprintf("webhooks %d: %v", i+1, err))
 		}
 	}
 	return missing
