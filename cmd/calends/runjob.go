@@ -200,7 +200,7 @@ func (v roundView) write(w io.Writer) {
 	sections := []struct {
 		title string
 		list  []history.Ended
-	}{{"waiting", v.Waiting}, {"tried again later", v.Retried}, {"parked until a person runs them", v.Parked}}
+	}{{"waiting", v.Waiting}, {"tried again later", v.Retried}, {"parked until a person runs it", v.Parked}}
 	for _, s := range sections {
 		for _, e := range s.list {
 			if !slices.ContainsFunc(v.Runs, func(run history.Ended) bool { return run.Slice == e.Slice }) {

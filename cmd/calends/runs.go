@@ -120,10 +120,19 @@ func runRows(runs []history.Ended) *table {
 		if e.Standing.Parked {
 			result += ", parked"
 		}
-		first, _, _ := strings.Cut(endText(e), "\n")
-		t.add(e.Started.Format(time.RFC3339), e.Slice.String(), strconv.Itoa(e.Attempt), result, took, strconv.FormatInt(e.Exceptions, 10), first)
+		t.add(e.Started.Format(time.RFC3339), e.Slice.String(), strconv.Itoa(e.Attempt), result, took, strconv.FormatInt(e.Exceptions, 10), inOneLine(endText(e)))
 	}
 	return t
+}
+
+// inOneLine is as much of a text as a row of a table has room for.
+func inOneLine(text string) string {
+	const most = 150
+	line := []rune(strings.Join(strings.Fields(text), " "))
+	if len(line) > most {
+		line = append(line[:most], []rune(" ...")...)
+	}
+	return string(line)
 }
 
 // oneRun is a run in full.

@@ -97,7 +97,7 @@ func (s *Scheduler) byHand(at Moment, a asked, g agenda, view history.View, acce
 
 // PlanByHand plans what a person asks for, and changes nothing.
 func (s *Scheduler) PlanByHand(ctx context.Context, h Hand) ([]Plan, error) {
-	at, view, err := s.forHand(ctx, h, false)
+	at, view, err := s.forHand(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (s *Scheduler) PlanByHand(ctx context.Context, h Hand) ([]Plan, error) {
 func (s *Scheduler) ByHand(ctx context.Context, h Hand) (Round, error) {
 	round := Round{Now: s.Clock.Now().UTC(), Runs: []history.Ended{}}
 	err := s.hold(ctx, "run "+h.Job, func(ctx context.Context) error {
-		at, view, err := s.forHand(ctx, h, true)
+		at, view, err := s.forHand(ctx, h)
 		if err != nil {
 			return err
 		}
@@ -154,9 +154,10 @@ func (s *Scheduler) ByHand(ctx context.Context, h Hand) (Round, error) {
 	return round, err
 }
 
-// forHand reads the view, widened to the months that a person names.
-func (s *Scheduler) forHand(ctx context.Context, h Hand, keep bool) (Moment, history.View, error) {
-	at, err := s.moment(ctx, keep)
+// forHand reads the view, widened to the months that a person names. With which month
+// the schedule begins is decided by a round.
+func (s *Scheduler) forHand(ctx context.Context, h Hand) (Moment, history.View, error) {
+	at, err := s.moment(ctx, false)
 	if err != nil {
 		return at, nil, err
 	}

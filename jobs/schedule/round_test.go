@@ -218,7 +218,9 @@ func TestRetriesThenParked(t *testing.T) {
 		t.Errorf("after the third failure: %+v, %v", r, err)
 	}
 	// Parked is parked, also at later ticks.
-	o.want(o.at("2026-10-20T06:00:00Z").round())
+	if r, err := o.at("2026-10-20T06:00:00Z").Round(t.Context()); err != nil || len(r.Runs) > 0 || len(r.Parked) != 1 {
+		t.Errorf("two weeks later: %+v, %v", r, err)
+	}
 	plans, err := o.Due(t.Context())
 	if err != nil || len(plans) != 1 || plans[0].Code != "parked" || !strings.Contains(plans[0].Why, broken.Error()) {
 		t.Errorf("due: %+v, %v", plans, err)
