@@ -117,7 +117,7 @@ func (i Import) fetched(ctx context.Context, r schedule.Request, fetch func(cont
 		}
 		f, err := fetch(ctx, microsoft.Want{Month: r.Slice.Month, Today: r.Today(), ETag: known, Dir: dir})
 		switch {
-		case errors.Is(err, web.ErrNotModified):
+		case errors.Is(err, web.ErrNotModified) && known != "": // else it is the answer to another question
 			out.Summary, out.Basis = "unchanged at the source", r.Stands.Basis
 			return nil
 		case errors.Is(err, microsoft.ErrNotPublished):
