@@ -23,8 +23,8 @@ type configCheckCmd struct{}
 // Help tells more than one line.
 func (configCheckCmd) Help() string {
 	return `Reads the configuration file as every command does: unknown keys and values that cannot be are errors.
-Besides it looks whether each secret that it names is there, opens the bucket's address, and says when each
-job runs next. It reads no object and asks nobody; calends connect check asks Microsoft.`
+Besides it looks whether each secret that it names is there, opens the addresses of the bucket and of exports,
+and says when each job runs next. It reads no object and asks nobody; calends connect check asks Microsoft.`
 }
 
 // configCheck is what a configuration comes to.
@@ -53,6 +53,11 @@ func (configCheckCmd) Run(_ context.Context, a *app) error {
 	}
 	if _, err := a.env(); err != nil {
 		return err
+	}
+	for i, d := range config.Exports {
+		if err := d.Check(); err != nil {
+			return fmt.Errorf("%w: exports %d: %w", jobs.ErrUsage, i+1, err)
+		}
 	}
 	result := configCheck{File: a.configFile(), Bucket: a.bucketAddress(config), Zone: config.Schedule.Zone, Missing: config.missing()}
 	if result.Zone == "" {

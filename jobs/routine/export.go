@@ -12,6 +12,7 @@ import (
 	"github.com/calends/calends/jobs/schedule"
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pricing"
 )
 
 // Destination is where months are exported to by themselves.
@@ -43,6 +44,17 @@ func (d Destination) Validate() error {
 		if !slices.Contains(jobs.ExportFormats(), f) {
 			return fmt.Errorf("%s: format %q: known are %s", d.Name, f, strings.Join(jobs.ExportFormats(), ", "))
 		}
+	}
+	return nil
+}
+
+// Check opens a store's address, which reads no object.
+func (d Destination) Check() error {
+	if !d.isStore() {
+		return nil
+	}
+	if _, err := bucket.Open(d.To); err != nil {
+		return fmt.Errorf("%s: %w", d.Name, err)
 	}
 	return nil
 }
@@ -96,17 +108,24 @@ func (x Export) Plan(ctx context.Context, r schedule.Request) (schedule.Plan, er
 	case r.Stands.Basis == x.basis(m, d) && !r.ByHand:
 		return schedule.NothingTo(r.Slice, "%s was exported already", stateOf(m)), nil
 	}
-	return schedule.ReadyTo(r.Slice, fmt.Sprintf("copy %s to %s", stateOf(m), place(d, m))), nil
+	place, _ := d.place(m.Month)
+	return schedule.ReadyTo(r.Slice, fmt.Sprintf("copy %s to %s", stateOf(m), place)), nil
 }
 
 // basis is what an export comes of.
 func (x Export) basis(m ledger.Month, d Destination) string {
-	return fmt.Sprintf("%s to %s, %s, %s", basisOf(m.Current.Revision), d.To, d.Partners, d.Formats)
+	place, _ := d.place(m.Month)
+	return fmt.Sprintf("%s to %s, %s, %s", basisOf(m.Current.Revision), place, d.Partners, d.Formats)
 }
 
-// place is where a month goes.
-func place(d Destination, m ledger.Month) string {
-	return strings.TrimSuffix(d.To, "/") + "/month=" + m.Month.String()
+// place is where a month goes, and the options of a store, which stand behind it in
+// an address. Only the place is for people: by mistake options may hold a key.
+func (d Destination) place(month pricing.Month) (place, options string) {
+	to := d.To
+	if at := strings.IndexByte(to, '?'); at >= 0 && d.isStore() {
+		to, options = to[:at], to[at:]
+	}
+	return strings.TrimSuffix(to, "/") + "/month=" + month.String(), options
 }
 
 func (x Export) destination(name string) (Destination, error) {
@@ -129,10 +148,11 @@ func (x Export) Execute(ctx context.Context, r schedule.Request, _ schedule.Plan
 	if err != nil {
 		return history.Outcome{}, err
 	}
-	plan := jobs.ExportPlan{Month: r.Slice.Month, Folder: place(d, m), Formats: d.Formats}
+	place, options := d.place(m.Month)
+	plan := jobs.ExportPlan{Month: r.Slice.Month, Folder: place, Formats: d.Formats}
 	if d.isStore() {
-		if plan.Store, err = bucket.Open(plan.Folder); err != nil {
-			return history.Outcome{}, fmt.Errorf("open %s: %w", plan.Folder, err)
+		if plan.Store, err = bucket.Open(place + options); err != nil {
+			return history.Outcome{}, fmt.Errorf("open destination %s: %w", d.Name, err)
 		}
 	} else {
 		plan.Folder = strings.TrimPrefix(plan.Folder, "file://")
