@@ -64,12 +64,12 @@ func (c Close) Plan(ctx context.Context, r schedule.Request) (schedule.Plan, err
 		return schedule.NothingTo(r.Slice, "%s is closed", r.Slice.Month), err
 	}
 	if r.Slice.Month > r.First {
-		earlier, err := c.Books.Open(ctx, r.First, r.Slice.Month-1)
+		earlier, open, err := c.Books.FirstOpen(ctx, r.First, r.Slice.Month-1)
 		if err != nil {
 			return schedule.Plan{}, err
 		}
-		if len(earlier) > 0 {
-			return schedule.WaitFor(r.Slice, waitsForEarlier, "months close in order, and %s is open", earlier[0]), nil
+		if open {
+			return schedule.WaitFor(r.Slice, waitsForEarlier, "months close in order, and %s is open", earlier), nil
 		}
 	}
 	if len(r.Open) > 0 && r.Accept == "" {

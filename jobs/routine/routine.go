@@ -108,6 +108,16 @@ func (b *Books) isClosed(ctx context.Context, month pricing.Month) (bool, error)
 	return ok && m.Current.State == ledger.Closed, err
 }
 
+// FirstOpen is the first month that is not closed, of those from first to last.
+func (b *Books) FirstOpen(ctx context.Context, first, last pricing.Month) (pricing.Month, bool, error) {
+	for m := first; m <= last; m++ {
+		if closed, err := b.isClosed(ctx, m); err != nil || !closed {
+			return m, err == nil, err
+		}
+	}
+	return 0, false, nil
+}
+
 // Open lists the months that are not closed, of those from first to last.
 func (b *Books) Open(ctx context.Context, first, last pricing.Month) ([]pricing.Month, error) {
 	return b.months(ctx, first, last, false)
