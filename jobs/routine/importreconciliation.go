@@ -71,10 +71,11 @@ func (c ImportReconciliation) Execute(ctx context.Context, r schedule.Request, _
 		return out, forPerson(err)
 	}
 	out.Counts = map[string]int64{"exports": int64(len(exports))}
-	unchanged := 0
+	unchanged, empty := 0, 0
 	for _, x := range exports {
 		got, err := c.fetch(ctx, r, x, &out)
 		if errors.Is(err, microsoft.ErrNoExport) {
+			empty++
 			continue
 		}
 		if err != nil {
@@ -84,7 +85,13 @@ func (c ImportReconciliation) Execute(ctx context.Context, r schedule.Request, _
 			unchanged++
 		}
 	}
+	if r.Slice.Subject == "billed" && empty == len(exports) {
+		return out, &schedule.WaitError{Code: waitsForSource, Err: fmt.Errorf("Microsoft has invoices for %s, and no lines of them yet", r.Slice.Month)} //nolint:staticcheck // a name
+	}
 	out.Summary = fmt.Sprintf("%d exports, %d of them as we had them; %d files, %d lines", len(exports), unchanged, len(out.Outputs), out.Counts["lines"])
+	if empty > 0 {
+		out.Summary += fmt.Sprintf("; %d without any lines yet", empty)
+	}
 	if r.Slice.Subject == "billed" && len(out.Outputs) > 0 {
 		return out, c.forget(ctx, r.Slice.Month, "unbilled-")
 	}

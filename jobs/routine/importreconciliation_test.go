@@ -1,0 +1,57 @@
+package routine_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/calends/calends/jobs"
+	"github.com/calends/calends/jobs/history"
+	"github.com/calends/calends/jobs/microsoft"
+	"github.com/calends/calends/jobs/microsoft/microsofttest"
+	"github.com/calends/calends/jobs/routine"
+	"github.com/calends/calends/jobs/schedule"
+	"github.com/calends/calends/jobs/secret"
+	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pricing"
+)
+
+// An invoice is listed days before its lines can be had.
+func TestAnInvoiceWithoutLinesIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	server := microsofttest.New(t)
+	microsofttest.AddPartners(server).PutInvoices(`{"id":"G1","invoiceDate":"2026-11-06T01:00:00Z","invoiceType":"one_time","currencyCode":"EUR","documentType":"invoice"}`)
+	exports := microsofttest.AddExports(server)
+	exports.Code, exports.Message = "5000", "No data available"
+	exports.Blobs = []microsofttest.Blob{{Name: "part-0.json.gz", Data: microsofttest.Lines(`{"invoiceNumber":"G1"}`)}}
+	options := microsoft.Options{
+		Tenant: microsofttest.Tenant, Client: microsofttest.ClientID, Secret: secret.Source{Env: "SECRET"},
+		Endpoints: microsoft.Endpoints{Login: server.URL, Prices: server.URL, PartnerCenter: server.URL, Graph: server.URL},
+	}
+	now := time.Date(2026, 11, 7, 5, 0, 0, 0, time.UTC)
+	client := microsoft.NewClient(options, microsoft.Surroundings{
+		Version: "test",
+		Lookup:  func(string) (string, bool) { return microsofttest.ClientSecret, true },
+		Now:     func() time.Time { return now },
+		Wait:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+	t.Cleanup(client.Close)
+
+	store := bucket.NewMemory()
+	job := routine.ImportReconciliation{Import: routine.Import{Job: routine.Job{Env: jobs.Env{Bucket: store}}}, Client: client}
+	run := func() (history.Outcome, error) {
+		ask := schedule.Ask{Slice: history.Slice{Job: routine.ImportReconciliationName, Subject: "billed", Month: pricing.MonthOf(2026, 10)}, Tick: now}
+		return job.Execute(t.Context(), schedule.Request{Ask: ask, Moment: schedule.Moment{Now: now}}, schedule.Plan{})
+	}
+	var waits *schedule.WaitError
+	if _, err := run(); !errors.As(err, &waits) || !strings.Contains(err.Error(), "no lines of them yet") {
+		t.Errorf("got %v, want a wait", err)
+	}
+	exports.Change(func(x *microsofttest.Exports) { x.Code, x.Message = "", "" })
+	out, err := run()
+	if err != nil || len(out.Outputs) != 1 || out.Counts["lines"] != 1 {
+		t.Errorf("once they are there: got %+v, %v", out, err)
+	}
+}
