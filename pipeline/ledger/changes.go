@@ -42,10 +42,12 @@ func (l Ledger) PutChanges(ctx context.Context, changes []change.Change) ([]Obje
 }
 
 // placed is a change with its place among others, in numbers as far as may be:
-// they are compared more often than anything else is done with a change.
+// they are compared more often than anything else is done with a change, and a
+// change lies somewhere else in memory.
 type placed struct {
 	month    pricing.Month
 	customer uint64 // the first bytes of the id
+	at       pricing.Instant
 	change   *change.Change
 }
 
@@ -56,7 +58,7 @@ func inOrder(changes []change.Change) []placed {
 		c := &changes[i]
 		var first [8]byte
 		copy(first[:], c.CustomerID)
-		of[i] = placed{c.At.Date().Month(), binary.BigEndian.Uint64(first[:]), c}
+		of[i] = placed{c.At.Date().Month(), binary.BigEndian.Uint64(first[:]), c.At, c}
 	}
 	slices.SortFunc(of, func(a, b placed) int {
 		switch {
@@ -64,9 +66,23 @@ func inOrder(changes []change.Change) []placed {
 			return cmp.Compare(a.month, b.month)
 		case a.customer != b.customer:
 			return cmp.Compare(a.customer, b.customer)
+		case a.at != b.at: // of one customer, or see below
+			return cmp.Compare(a.at, b.at)
 		}
 		return change.Compare(a.change, b.change)
 	})
+	// Customers whose ids begin alike, which hardly any do, stand mixed.
+	for from := 0; from < len(of); {
+		to, mixed := from+1, false
+		for to < len(of) && of[to].month == of[from].month && of[to].customer == of[from].customer {
+			mixed = mixed || of[to].change.CustomerID != of[from].change.CustomerID
+			to++
+		}
+		if mixed {
+			slices.SortFunc(of[from:to], func(a, b placed) int { return change.Compare(a.change, b.change) })
+		}
+		from = to
+	}
 	return of
 }
 

@@ -229,10 +229,18 @@ func (c *Names) Append(text string) {
 		c.Index = append(c.Index, c.Index[n-1])
 		return
 	}
-	if c.others == nil {
-		c.others = make(map[string]int32)
+	switch {
+	case c.others == nil:
+		c.others, c.empty = make(map[string]int32), -1
+	case text == "" && c.empty >= 0:
+		c.Index = append(c.Index, c.empty)
+		return
 	}
-	c.Index = append(c.Index, c.place(text))
+	place := c.place(text)
+	if text == "" {
+		c.empty = place
+	}
+	c.Index = append(c.Index, place)
 }
 
 func (c *Names) held() int                        { return len(c.Index) }
