@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -216,7 +218,7 @@ func (p *scanner) number() ([]byte, bool) {
 func (p *scanner) str() ([]byte, bool) {
 	s := p.s
 	from := p.pos + 1
-	for i := from; i < len(s); i++ {
+	for i := from + plainRun(s[from:]); i < len(s); i++ {
 		c := s[i]
 		if c == '"' {
 			p.pos = i + 1
@@ -230,6 +232,27 @@ func (p *scanner) str() ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+// plainRun returns how many bytes at least, from the first on, are neither quote
+// nor backslash nor control character. It looks at eight at once.
+func plainRun(s []byte) (n int) {
+	const (
+		low         = 0x0101010101010101
+		high        = 0x8080808080808080
+		quotes      = '"' * low
+		backslashes = '\\' * low
+	)
+	for ; n+8 <= len(s); n += 8 {
+		x := binary.LittleEndian.Uint64(s[n:])
+		q, b := x^quotes, x^backslashes
+		// A byte of zero, or one below a blank, borrows and sets its high bit; a
+		// byte above a true one may, too, but not below the first.
+		if found := ((q-low)&^q | (b-low)&^b | (x-' '*low)&^x) & high; found != 0 {
+			return n + bits.TrailingZeros64(found)/8
+		}
+	}
+	return n
 }
 
 func (p *scanner) skipString() bool {

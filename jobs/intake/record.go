@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 
@@ -175,6 +176,7 @@ type record struct {
 	defect  string       // see change.Change
 
 	hashed []byte
+	own    strings.Builder // text that no other record has, of many
 	text   table.Interner
 	last   [numFields]string // shared text of the record before
 }
@@ -234,6 +236,9 @@ const (
 
 // blank reports whether a value counts as absent.
 func (v value) blank() bool {
+	if len(v.text) > 0 && v.kind == text && ' ' < v.text[0] && v.text[0] < utf8.RuneSelf {
+		return false // as nearly always
+	}
 	return v.kind == absent || v.kind == null || v.kind == text && len(bytes.TrimSpace(v.text)) == 0
 }
 
@@ -350,7 +355,23 @@ func (r *record) characters(f field) []byte {
 }
 
 // ownText is text that few changes share: an id, a reason.
-func (r *record) ownText(f field) string { return string(r.characters(f)) }
+func (r *record) ownText(f field) string {
+	s := r.characters(f)
+	if len(s) == 0 || len(s) > ownTexts/16 {
+		return string(s)
+	}
+	if r.own.Cap()-r.own.Len() < len(s) {
+		r.own = strings.Builder{}
+		r.own.Grow(ownTexts)
+	}
+	from := r.own.Len()
+	r.own.Write(s)
+	return r.own.String()[from:]
+}
+
+// ownTexts is how many bytes of such text are allocated at once. They are held
+// as long as one of the changes is, which are put away together.
+const ownTexts = 16 << 10
 
 // sharedText is text that many changes share: it is kept once.
 func (r *record) sharedText(f field) string { return r.shared(f, r.characters(f)) }
