@@ -242,3 +242,30 @@ func TestParquetDamage(t *testing.T) {
 		try(flipped)
 	}
 }
+
+// A word of a dictionary that is no text is refused where it stands, and only there.
+func TestParquetDictionaryNotUTF8(t *testing.T) {
+	t.Parallel()
+	row := func(id, product string) flatChange {
+		return flatChange{ID: id, Type: "odd", Customer: "c1", Product: &product}
+	}
+	file := parquetFile(t, []flatChange{row("e1", "good"), row("e2", "a\xff"), row("e3", "good"), {ID: "e4", Type: "odd", Customer: "c1"}, row("e5", "a\xff")})
+	r, err := NewParquetChanges(file, file.Size())
+	got, refused := readChanges(t, r, err)
+	if want := `line 2: productId "": is not UTF-8 text; line 5: productId "": is not UTF-8 text`; len(got) != 3 || strings.Join(refused, "; ") != want {
+		t.Errorf("%d changes, refused %q\nwant %s", len(got), refused, want)
+	}
+}
+
+func TestAppendStamp(t *testing.T) {
+	t.Parallel()
+	for _, at := range []time.Time{
+		time.Unix(0, 0), time.Unix(-1, 1), time.Unix(-86400, 999_999_999), time.Unix(86399, 120_000_000), time.UnixMicro(1_791_192_600_000_010),
+		time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-1, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 5, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
+		at = at.UTC()
+		if got, want := string(appendStamp(nil, at)), at.Format("2006-01-02T15:04:05.999999999"); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
