@@ -27,7 +27,7 @@ func (c *CSV) EncodeBlock(b *invoice.Block, from, to int) error {
 		}
 		c.totals.Merge(invoice.Totals{Lines: 1, Subtotal: r.Subtotal, TaxTotal: r.TaxTotal, Total: r.Total})
 		if len(c.buf) >= csvBuffer {
-			c.flush()
+			c.flushBlocks()
 		}
 	}
 	return c.err
