@@ -18,7 +18,7 @@ import (
 )
 
 type runJobCmd struct {
-	Job    string   `arg:"" optional:"" help:"Which job: import-prices, import-fx, import-offers, import-changes, import-reconciliation, bill, close, export, reconcile or verify."`
+	Job    string   `arg:"" optional:"" help:"Which job: import-prices, import-fx, import-offers, import-changes, import-audit, import-snapshot, import-reconciliation, bill, close, export, reconcile or verify."`
 	Due    bool     `help:"Do all that is due now, in order: one round of calends schedule, for another scheduler to start."`
 	Slice  []string `placeholder:"SLICE" help:"Only these: a month such as 2026-10, with all its subjects, or subject/month such as DE/2026-10; repeat or separate by commas. Default: all that the calendar asks the job for, done or not."`
 	DryRun bool     `help:"Print the plan and change nothing."`
