@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding"
@@ -280,6 +281,7 @@ func appendTexts(texts []string, p parquet.Page) ([]string, error) {
 	if len(offsets) == 0 {
 		return texts, nil
 	}
+	texts = slices.Grow(texts, len(offsets)-1)
 	all := string(data[:offsets[len(offsets)-1]])
 	for i, end := range offsets[1:] {
 		texts = append(texts, all[offsets[i]:end])
