@@ -77,7 +77,7 @@ func (s *Scheduler) requests(ctx context.Context, h Hand, at Moment, view histor
 		if err := j.Takes(slice); err != nil {
 			return nil, nil, err
 		}
-		a := asked{Ask{Slice: slice, Tick: at.Now}, j, rank, rank < len(s.Imports)}
+		a := asked{Ask: Ask{Slice: slice, Tick: at.Now}, job: j, rank: rank, isImport: rank < len(s.Imports)}
 		list = append(list, s.byHand(at, a, g, view, h.Accept))
 	}
 	return j, list, nil

@@ -103,6 +103,8 @@ type asked struct {
 	job      Job
 	rank     int // of the job
 	isImport bool
+	// isOver: the calendar does not ask for it any more.
+	isOver bool
 }
 
 // before orders what is due: imports first, by job and month; then by month.
@@ -142,7 +144,7 @@ func (s *Scheduler) agenda(ctx context.Context, at Moment) agenda {
 			continue
 		}
 		for _, a := range list {
-			g.slices = append(g.slices, asked{a, j, rank, isImport})
+			g.slices = append(g.slices, asked{Ask: a, job: j, rank: rank, isImport: isImport})
 		}
 	}
 	slices.SortStableFunc(g.slices, before)
@@ -153,6 +155,24 @@ func (s *Scheduler) agenda(ctx context.Context, at Moment) agenda {
 func asks(ctx context.Context, j Job, at Moment) (list []Ask, err error) {
 	defer recovered(&err)
 	return j.Asks(ctx, at)
+}
+
+// over are slices that the calendar does not ask for any more, and whose newest
+// attempt did not do all: it was interrupted after a month had closed, or a person
+// closed the month otherwise. If there is nothing left to do they are done with.
+func (s *Scheduler) over(g agenda, view history.View) []asked {
+	wanted := make(map[history.Slice]bool, len(g.slices))
+	for _, a := range g.slices {
+		wanted[a.Slice] = true
+	}
+	var list []asked
+	for _, slice := range view.Slices() {
+		track := view[slice]
+		if j, ok := s.job(slice.Job); ok && !wanted[slice] && unsettled(track) {
+			list = append(list, asked{Ask: Ask{Slice: slice, Tick: track.Last.Tick}, job: j, isOver: true})
+		}
+	}
+	return list
 }
 
 // moment is now, with the first month to mind. keep records with which month the
@@ -316,8 +336,19 @@ func (s *Scheduler) idle(ctx context.Context, at Moment, round *Round) (bool, er
 			return false, nil //nolint:nilerr // the round records it
 		}
 	}
+	for _, a := range s.over(g, view) {
+		if s.isSettled(ctx, s.request(at, a, g, view), a.job) {
+			return false, nil // the round records it
+		}
+	}
 	s.standing(g, view, at, round)
 	return true, nil
+}
+
+// isSettled reports whether there is nothing left to do for a slice.
+func (s *Scheduler) isSettled(ctx context.Context, r Request, j Job) bool {
+	p, err := s.plan(ctx, j, r)
+	return err == nil && p.Verdict == Nothing
 }
 
 // silently reports whether a plan leaves nothing to do, and nothing to record: the
@@ -358,15 +389,22 @@ func (s *Scheduler) round(ctx context.Context, at Moment, round *Round) error {
 	for {
 		// Asked anew after each, since one may bring the next: a close an export.
 		g := s.agenda(ctx, at)
-		next := slices.IndexFunc(g.slices, func(a asked) bool {
+		candidates := slices.Concat(g.slices, s.over(g, view))
+		next := slices.IndexFunc(candidates, func(a asked) bool {
 			track := view.Of(a.Slice)
-			return !tried[a.Slice] && due(a.Ask, track, at.Now) && s.mayTry(track, at.Now)
+			switch {
+			case tried[a.Slice]:
+				return false
+			case a.isOver:
+				return s.isSettled(ctx, s.request(at, a, g, view), a.job)
+			}
+			return due(a.Ask, track, at.Now) && s.mayTry(track, at.Now)
 		})
 		if next < 0 {
 			s.standing(g, view, at, round)
 			return errors.Join(g.err, s.tellAll(ctx, view, at.Now))
 		}
-		a := g.slices[next]
+		a := candidates[next]
 		tried[a.Slice] = true
 		e, ran, err := s.attempt(ctx, a.job, s.request(at, a, g, view), view.Of(a.Slice))
 		if ran {

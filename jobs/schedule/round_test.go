@@ -319,6 +319,52 @@ func TestNothingLeftToDoSettles(t *testing.T) {
 	}
 }
 
+// What the calendar does not ask for any more is done with if nothing is left to do:
+// a close that was interrupted when the month was closed already, one that waited and
+// that a person did otherwise. Else it is left as it is.
+func TestWhatIsOver(t *testing.T) {
+	t.Parallel()
+	waits := func(r schedule.Request) (schedule.Plan, error) {
+		return schedule.WaitFor(r.Slice, "approval", "nobody has approved"), nil
+	}
+	nothing := func(r schedule.Request) (schedule.Plan, error) {
+		return schedule.NothingTo(r.Slice, "it is closed"), nil
+	}
+	nobodyAsks := func(schedule.Moment) ([]schedule.Ask, error) { return nil, nil }
+	begun := history.Begun{Slice: (&fake{name: "close"}).slice(), Attempt: 1, Tick: instant(t, "2026-10-03T02:00:00Z"), Started: instant(t, "2026-10-03T02:00:05Z"), By: "another machine"}
+
+	t.Run("interrupted", func(t *testing.T) {
+		t.Parallel()
+		job := &fake{name: "close", asks: nobodyAsks, plan: nothing}
+		o := open(t, bucket.NewMemory(), nil, job)
+		if err := o.History.Begin(t.Context(), begun); err != nil {
+			t.Fatal(err)
+		}
+		o.want(o.round(), "close/2026-10 interrupted", "close/2026-10 done")
+		o.want(o.round())
+	})
+	t.Run("waited", func(t *testing.T) {
+		t.Parallel()
+		job := &fake{name: "close", plan: waits}
+		o := open(t, bucket.NewMemory(), nil, job)
+		o.want(o.round(), "close/2026-10 waiting")
+		job.asks, job.plan = nobodyAsks, nothing
+		o.want(o.round(), "close/2026-10 done")
+		o.want(o.round())
+	})
+	t.Run("something is left", func(t *testing.T) {
+		t.Parallel()
+		job := &fake{name: "close", asks: nobodyAsks}
+		o := open(t, bucket.NewMemory(), nil, job)
+		if err := o.History.Begin(t.Context(), begun); err != nil {
+			t.Fatal(err)
+		}
+		o.want(o.round(), "close/2026-10 interrupted")
+		o.want(o.round())
+		o.want(job.executed)
+	})
+}
+
 // An import that cannot even tell what there is keeps months from closing.
 func TestSilentImportIsOpen(t *testing.T) {
 	t.Parallel()
