@@ -200,3 +200,51 @@ func TestScheduleStopsCleanly(t *testing.T) {
 		t.Errorf("the attempts are by %v, want two machines", by)
 	}
 }
+
+// A machine that is paused in the middle of its round loses the lease, and another
+// does the round. When it wakes up it says so, and nothing is done twice.
+func TestPausedRound(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	server := buckettest.StartS3(t)
+	args := append(scheduled(t, "schedule: {since: 2024-01, jobs: {verify: \"off\"}}\n"), "run", "--due", "--now", "2024-01-20T07:00:00Z")
+	ttl := []string{"CALENDS_LEASE_TTL=2s"}
+	const attempts = 5
+	for range attempts {
+		address, folder := server.NewBucket(t)
+		p := place{t: t, address: address, folder: folder, env: server.Env(), inputs: filepath.Join("..", "..", "testdata", "demo")}
+		p.ingest()
+		paused := p.start(ttl, args...)
+		p.waitForFile("runs/month=2024-01/job=bill/*/attempt=0001-started.json")
+		p.signal(paused, syscall.SIGSTOP)
+		time.Sleep(100 * time.Millisecond) // for a request that is on its way
+		if first := p.records(); len(first) != 1 || first[0].Result != "" {
+			p.signal(paused, syscall.SIGCONT)
+			_ = paused.end()
+			continue // it was done before it could be paused
+		}
+		next := p.start(ttl, args...)
+		if code := next.end(); code != exitDone {
+			t.Errorf("the next machine ended with exit code %d: %s", code, &next.said)
+		}
+		want := withoutRuns(p.objects())
+		p.signal(paused, syscall.SIGCONT)
+		if code := paused.end(); code != exitFailed || !strings.Contains(paused.said.String(), "the lock is lost") {
+			t.Errorf("the machine that was paused ended with exit code %d: %s", code, &paused.said)
+		}
+		if got := withoutRuns(p.objects()); !maps.Equal(got, want) {
+			t.Errorf("the machine that was paused changed something: %d objects, and %d before", len(got), len(want))
+		}
+		var results []string
+		for _, e := range p.records() {
+			results = append(results, string(e.Result))
+		}
+		if got := strings.Join(results, ", "); got != "interrupted, done" {
+			t.Errorf("the attempts ended: %s", got)
+		}
+		return
+	}
+	t.Fatalf("in %d attempts the round was done before it could be paused", attempts)
+}
