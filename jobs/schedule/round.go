@@ -548,7 +548,8 @@ func settle(e *history.Ended, err, stopped error) {
 }
 
 func (s *Scheduler) logEnd(log *slog.Logger, e history.Ended) {
-	took := e.Ended.Sub(e.Started).Round(time.Millisecond)
+	// As text, in JSON too: a number would not say of what.
+	took := e.Ended.Sub(e.Started).Round(time.Millisecond).String()
 	switch e.Result {
 	case history.Failed, history.Interrupted:
 		log.Error("failed", "took", took, "error", e.Error, "failures", e.Standing.Failures, "parked", e.Standing.Parked, "again", e.Standing.NotBefore)
