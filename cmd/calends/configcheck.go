@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/calends/calends/jobs"
+	"github.com/calends/calends/jobs/routine"
 	"github.com/calends/calends/jobs/schedule"
 	"github.com/calends/calends/jobs/secret"
 )
@@ -59,13 +60,13 @@ func (configCheckCmd) Run(_ context.Context, a *app) error {
 			return fmt.Errorf("%w: exports %d: %w", jobs.ErrUsage, i+1, err)
 		}
 	}
-	result := configCheck{File: a.configFile(), Bucket: a.bucketAddress(config), Zone: config.Schedule.Zone, Missing: config.missing()}
-	if result.Zone == "" {
-		result.Zone = "UTC"
-	}
 	ticks, err := config.Schedule.ticks()
 	if err != nil {
 		return fmt.Errorf("%w: %w", jobs.ErrUsage, err)
+	}
+	result := configCheck{File: a.configFile(), Bucket: a.bucketAddress(config), Zone: config.Schedule.Zone, Missing: config.missing(ticks)}
+	if result.Zone == "" {
+		result.Zone = "UTC"
 	}
 	now := schedule.SystemClock{}.Now()
 	for _, name := range slices.Sorted(maps.Keys(ticks)) {
@@ -84,9 +85,18 @@ func (configCheckCmd) Run(_ context.Context, a *app) error {
 	return nil
 }
 
-// missing are the secrets that the configuration names and that are not there.
-func (c Config) missing() []string {
+// forUser are the jobs whose source is given to a user only.
+var forUser = []string{routine.ImportPricesName, routine.ImportFXName, routine.ImportOffersName}
+
+// missing are the secrets that the configuration names and that are not there, and the
+// one that jobs want and that it does not name.
+func (c Config) missing(ticks map[string]schedule.Ticks) []string {
 	missing := []string{}
+	runs := func(job string) bool { return c.off(job, ticks[job]) == "" }
+	if c.Microsoft.RefreshToken.IsZero() && slices.ContainsFunc(forUser, runs) {
+		missing = append(missing, "microsoft: refreshToken: prices, exchange rates and the offer matrix are given to a user only; "+
+			"name a file, and store a token there with calends connect sign-in")
+	}
 	look := func(what string, s secret.Source) {
 		if s.IsZero() {
 			return

@@ -11,6 +11,7 @@ import (
 	"github.com/calends/calends/jobs/history"
 	"github.com/calends/calends/jobs/routine"
 	"github.com/calends/calends/jobs/schedule"
+	"github.com/calends/calends/pricing"
 )
 
 // ScheduleConfig says when jobs run by themselves.
@@ -78,6 +79,11 @@ func (c Config) checkSchedule() error {
 	}
 	if s := c.Imports.Snapshot; s != "" && s != routine.SnapshotReport && s != routine.SnapshotChanges {
 		return fmt.Errorf("imports: snapshot %q: want %s or %s", s, routine.SnapshotReport, routine.SnapshotChanges)
+	}
+	for _, currency := range c.Imports.Unbilled {
+		if _, ok := pricing.MinorDigits(currency); !ok {
+			return fmt.Errorf("imports: unbilled: %q is no currency: want such as EUR", currency)
+		}
 	}
 	if err := c.Close.Bounds.Validate(); err != nil {
 		return fmt.Errorf("close: bounds: %w", err)

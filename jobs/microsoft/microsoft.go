@@ -68,11 +68,17 @@ func (o Options) IsZero() bool {
 func (o Options) Validate() error {
 	var all []error
 	bad := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
-	if o.Tenant == "" {
+	switch {
+	case o.Tenant == "":
 		bad("tenant is missing: the partner's, a GUID or a domain")
+	case url.PathEscape(o.Tenant) != o.Tenant:
+		bad("tenant %q: want a GUID or a domain", o.Tenant)
 	}
-	if o.Client == "" {
+	switch {
+	case o.Client == "":
 		bad("client is missing: the application's id")
+	case url.PathEscape(o.Client) != o.Client:
+		bad("client %q: want the application's id, a GUID", o.Client)
 	}
 	switch {
 	case o.Secret.IsZero() && o.Certificate.IsZero():

@@ -453,6 +453,8 @@ func TestOptionsAreChecked(t *testing.T) {
 	for says, change := range map[string]func(*microsoft.Options){
 		"tenant is missing":                          func(o *microsoft.Options) { o.Tenant = "" },
 		"client is missing":                          func(o *microsoft.Options) { o.Client = "" },
+		`tenant "our tenant": want a GUID`:           func(o *microsoft.Options) { o.Tenant = "our tenant" },
+		`client "a/b": want the application's id`:    func(o *microsoft.Options) { o.Client = "a/b" },
 		"secret or certificate is missing":           func(o *microsoft.Options) { o.Secret = secret.Source{} },
 		"want one of both":                           func(o *microsoft.Options) { o.Certificate.File = "app.pem" },
 		`identity "me": want app or user`:            func(o *microsoft.Options) { o.Identity = "me" },
