@@ -70,7 +70,7 @@ func (c runJobCmd) Run(ctx context.Context, a *app) (err error) {
 	if err != nil && len(round.Runs) == 0 {
 		return err
 	}
-	shown := roundView{round}
+	shown := roundView{round, c.Job}
 	if show := a.show(view{json: round, rows: shown.rows(), text: shown.write}); show != nil {
 		return errors.Join(err, show)
 	}
@@ -181,8 +181,11 @@ func (v plansView) write(w io.Writer) {
 // indented puts the further lines of a text below its first.
 func indented(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
 
-// roundView prints a round.
-type roundView struct{ schedule.Round }
+// roundView prints a round, or the runs of a job by hand.
+type roundView struct {
+	schedule.Round
+	job string // "": it was a round
+}
 
 func (v roundView) rows() *table { return runRows(v.Runs) }
 
@@ -191,7 +194,11 @@ func (v roundView) write(w io.Writer) {
 		fmt.Fprintf(w, "another machine does this round: %s\n", v.Busy)
 		return
 	}
-	if len(v.Runs)+len(v.Waiting)+len(v.Retried)+len(v.Parked) == 0 {
+	switch {
+	case len(v.Runs)+len(v.Waiting)+len(v.Retried)+len(v.Parked) > 0:
+	case v.job != "":
+		fmt.Fprintf(w, "the calendar does not ask for %s yet; name what to do with --slice\n", v.job)
+	default:
 		fmt.Fprintln(w, "nothing was due")
 	}
 	for _, e := range v.Runs {
