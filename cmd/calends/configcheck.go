@@ -116,8 +116,10 @@ func (c Config) missing(ticks map[string]schedule.Ticks) []string {
 	return missing
 }
 
-func (r configCheck) rows() *table {
-	t := newTable("JOB", "CRON", "NEXT", "OFF")
+func (r configCheck) rows() *table { return r.table("Job", "Cron", "Next", "Off") }
+
+func (r configCheck) table(columns ...string) *table {
+	t := newTable(columns...)
 	for _, j := range r.Jobs {
 		t.add(j.Job, j.Cron, j.Next, j.Off)
 	}
@@ -126,7 +128,7 @@ func (r configCheck) rows() *table {
 
 func (r configCheck) write(w io.Writer) {
 	fmt.Fprintf(w, "configuration  %s\nbucket         %s\nzone           %s\n\n", r.File, r.Bucket, r.Zone)
-	r.rows().write(w, "")
+	r.table("JOB", "CRON", "NEXT", "OFF").write(w, "")
 	if len(r.Missing) > 0 {
 		fmt.Fprintln(w, "\nmissing")
 	}

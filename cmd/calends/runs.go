@@ -90,13 +90,12 @@ func (c runsCmd) list(ctx context.Context, a *app, store *history.Store, books *
 	if runs == nil {
 		runs = []history.Ended{}
 	}
-	t := runRows(runs)
-	return a.show(view{json: runs, rows: t, text: func(w io.Writer) {
+	return a.show(view{json: runs, rows: runRows(runs), text: func(w io.Writer) {
 		if len(runs) == 0 {
 			fmt.Fprintln(w, "nothing ran")
 			return
 		}
-		t.write(w, "")
+		runTable(runs).write(w, "")
 	}})
 }
 
@@ -108,8 +107,22 @@ func resultOf(e history.Ended) string {
 	return string(e.Result)
 }
 
-// runRows are attempts as a table.
+// runRows are attempts with a row each, for programs.
 func runRows(runs []history.Ended) *table {
+	t := newTable("Started", "Slice", ">Attempt", "Result", "Parked", "Ended", ">Exceptions", "What")
+	for _, e := range runs {
+		end := ""
+		if e.Result != "" {
+			end = e.Ended.Format(time.RFC3339)
+		}
+		t.add(e.Started.Format(time.RFC3339), e.Slice.String(), strconv.Itoa(e.Attempt), resultOf(e), strconv.FormatBool(e.Standing.Parked), end,
+			strconv.FormatInt(e.Exceptions, 10), endText(e))
+	}
+	return t
+}
+
+// runTable are attempts for people.
+func runTable(runs []history.Ended) *table {
 	t := newTable("STARTED", "SLICE", ">ATTEMPT", "RESULT", ">TOOK", ">EXCEPTIONS", "WHAT")
 	for _, e := range runs {
 		took := ""
