@@ -29,23 +29,28 @@ type Import struct {
 	LostRows int
 }
 
-// byMonth asks for every month that is minded, up to the newest tick's, at the newest
-// tick that lies in it: a month that is over is looked at once more if the last look
-// was before its last tick.
+// settles is how long after its end a month may still get its last word at the source:
+// Microsoft's months may end later than those of UTC.
+const settles = 24 * time.Hour
+
+// byMonth asks for every month that is minded, up to the newest tick's: for that one
+// at the newest tick, for one that is over at the first tick a day after its end, and
+// until then at the last one in it. So what was published on its last day is seen
+// before it closes.
 func (j Job) byMonth(at schedule.Moment, add func(month pricing.Month, tick time.Time)) {
 	latest, ok := j.latest(at)
 	if !ok {
 		return
 	}
-	for m := at.First; m <= schedule.MonthOf(latest); m++ {
-		tick := latest
-		if last := j.Ticks.Latest(begin(m + 1).Add(-time.Nanosecond)); last.Before(tick) {
-			tick = last
-		}
-		if schedule.MonthOf(tick) == m {
-			add(m, tick)
+	for m := at.First; m < schedule.MonthOf(latest); m++ {
+		over := begin(m + 1)
+		if last := j.Ticks.FirstFrom(over.Add(settles)); !last.After(latest) {
+			add(m, last)
+		} else if inside := j.Ticks.Latest(over.Add(-time.Nanosecond)); schedule.MonthOf(inside) == m {
+			add(m, inside)
 		}
 	}
+	add(schedule.MonthOf(latest), latest)
 }
 
 // waited plans to wait on, where the last attempt of this tick had to: the source is

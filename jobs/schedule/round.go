@@ -450,7 +450,11 @@ func (s *Scheduler) interrupted(ctx context.Context, at Moment, t history.Track,
 	if err != nil {
 		return history.Ended{}, err
 	}
-	e := history.Ended{Begun: begun, Ended: at.Now, Result: history.Interrupted, Tried: true,
+	ended := at.Now
+	if ended.Before(begun.Started) {
+		ended = begun.Started // two clocks differ
+	}
+	e := history.Ended{Begun: begun, Ended: ended, Result: history.Interrupted, Tried: true,
 		Error: "the process ended without a word: it was killed, or its machine went down (" + begun.By + ")"}
 	e.Standing = s.Retry.After(t.Standing(), e)
 	s.Log.Warn("an attempt was interrupted", "slice", t.Slice.String(), "attempt", attempt, "by", begun.By)
