@@ -136,7 +136,7 @@ func (c runJobCmd) verdict(r schedule.Round) error {
 		}
 	}
 	waits := slices.ContainsFunc(slices.Concat(r.Waiting, r.Runs), func(e history.Ended) bool {
-		return e.Result == history.Waiting && e.Code != "not-published"
+		return e.Result == history.Waiting && e.Code != "not-published" && e.Code != "export"
 	})
 	exceptions := slices.ContainsFunc(r.Runs, func(e history.Ended) bool { return e.Exceptions > 0 })
 	return openIf(waits || len(r.Parked) > 0 || exceptions && !c.Due)

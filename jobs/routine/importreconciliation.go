@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/calends/calends/jobs/history"
 	"github.com/calends/calends/jobs/inbox"
@@ -55,8 +56,10 @@ func (c ImportReconciliation) Asks(_ context.Context, at schedule.Moment) (asks 
 
 // Plan is to ask what there is.
 func (c ImportReconciliation) Plan(_ context.Context, r schedule.Request) (schedule.Plan, error) {
-	if plan, ok := waited(r); ok {
-		return plan, nil
+	if r.Last == nil || r.Last.Code != waitsForExport {
+		if plan, ok := waited(r); ok {
+			return plan, nil
+		}
 	}
 	if currency, ok := strings.CutPrefix(r.Slice.Subject, "unbilled/"); ok {
 		return schedule.ReadyTo(r.Slice, "export what is not billed yet in "+currency, "fetch what is new"), nil
@@ -77,6 +80,9 @@ func (c ImportReconciliation) Execute(ctx context.Context, r schedule.Request, _
 		if errors.Is(err, microsoft.ErrNoExport) {
 			empty++
 			continue
+		}
+		if errors.Is(err, microsoft.ErrExportLate) {
+			return out, &schedule.WaitError{Code: waitsForExport, Err: err}
 		}
 		if err != nil {
 			return out, forPerson(err)
@@ -116,6 +122,10 @@ func (c ImportReconciliation) exports(ctx context.Context, r schedule.Request) (
 	}
 	return list, nil
 }
+
+// exportLimit is how long a round waits for an export that Microsoft is making, before
+// it lets others go on. Later rounds look at the same operation.
+const exportLimit = 2 * time.Minute
 
 // exported is what is kept of an export, so that nothing is asked or fetched twice,
 // not by another machine either.
@@ -176,10 +186,14 @@ func (c ImportReconciliation) fetch(ctx context.Context, r schedule.Request, x m
 		}
 		return nil
 	}
+	limit := exportLimit
+	if r.ByHand {
+		limit = 0 // a person waits for it
+	}
 	err = folder(func(dir string) error {
 		// That everything is there is kept only once it is in the bucket, below: the
 		// folder does not outlive this attempt.
-		got, err = c.Client.ExportReconciliation(ctx, microsoft.ExportPlan{Export: x, Folder: dir, Known: known.Asked, Keep: func(a microsoft.Asked) error {
+		got, err = c.Client.ExportReconciliation(ctx, microsoft.ExportPlan{Export: x, Folder: dir, Known: known.Asked, Limit: limit, Keep: func(a microsoft.Asked) error {
 			if a.ETag != known.ETag {
 				return nil
 			}

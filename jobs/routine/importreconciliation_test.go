@@ -18,13 +18,13 @@ import (
 	"github.com/calends/calends/pricing"
 )
 
-// An invoice is listed days before its lines can be had.
-func TestAnInvoiceWithoutLinesIsWaitedFor(t *testing.T) {
-	t.Parallel()
+// october is the import of what Microsoft billed in October, from a server with one
+// invoice, on a clock that moves when somebody waits.
+func october(t *testing.T) (exports *microsofttest.Exports, run func() (history.Outcome, error)) {
+	t.Helper()
 	server := microsofttest.New(t)
 	microsofttest.AddPartners(server).PutInvoices(`{"id":"G1","invoiceDate":"2026-11-06T01:00:00Z","invoiceType":"one_time","currencyCode":"EUR","documentType":"invoice"}`)
-	exports := microsofttest.AddExports(server)
-	exports.Code, exports.Message = "5000", "No data available"
+	exports = microsofttest.AddExports(server)
 	exports.Blobs = []microsofttest.Blob{{Name: "part-0.json.gz", Data: microsofttest.Lines(`{"invoiceNumber":"G1"}`)}}
 	options := microsoft.Options{
 		Tenant: microsofttest.Tenant, Client: microsofttest.ClientID, Secret: secret.Source{Env: "SECRET"},
@@ -35,16 +35,26 @@ func TestAnInvoiceWithoutLinesIsWaitedFor(t *testing.T) {
 		Version: "test",
 		Lookup:  func(string) (string, bool) { return microsofttest.ClientSecret, true },
 		Now:     func() time.Time { return now },
-		Wait:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Wait: func(ctx context.Context, d time.Duration) error {
+			now = now.Add(d)
+			return ctx.Err()
+		},
 	})
 	t.Cleanup(client.Close)
 
 	store := bucket.NewMemory()
 	job := routine.ImportReconciliation{Import: routine.Import{Job: routine.Job{Env: jobs.Env{Bucket: store}}}, Client: client}
-	run := func() (history.Outcome, error) {
+	return exports, func() (history.Outcome, error) {
 		ask := schedule.Ask{Slice: history.Slice{Job: routine.ImportReconciliationName, Subject: "billed", Month: pricing.MonthOf(2026, 10)}, Tick: now}
 		return job.Execute(t.Context(), schedule.Request{Ask: ask, Moment: schedule.Moment{Now: now}}, schedule.Plan{})
 	}
+}
+
+// An invoice is listed days before its lines can be had.
+func TestAnInvoiceWithoutLinesIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	exports, run := october(t)
+	exports.Code, exports.Message = "5000", "No data available"
 	var waits *schedule.WaitError
 	if _, err := run(); !errors.As(err, &waits) || !strings.Contains(err.Error(), "no lines of them yet") {
 		t.Errorf("got %v, want a wait", err)
@@ -53,5 +63,27 @@ func TestAnInvoiceWithoutLinesIsWaitedFor(t *testing.T) {
 	out, err := run()
 	if err != nil || len(out.Outputs) != 1 || out.Counts["lines"] != 1 {
 		t.Errorf("once they are there: got %+v, %v", out, err)
+	}
+}
+
+// An export that takes long is asked for once: a round lets others go on, and the next
+// looks at the same operation.
+func TestAnExportThatTakesLong(t *testing.T) {
+	t.Parallel()
+	exports, run := october(t)
+	exports.Running, exports.RetryAfter = 1_000_000, "30"
+	for range 3 {
+		var waits *schedule.WaitError
+		if _, err := run(); !errors.As(err, &waits) || waits.Code != "export" {
+			t.Fatalf("got %v, want a wait for the export", err)
+		}
+	}
+	exports.Change(func(x *microsofttest.Exports) { x.Running = 0 })
+	out, err := run()
+	if err != nil || len(out.Outputs) != 1 {
+		t.Errorf("once it is there: got %+v, %v", out, err)
+	}
+	if asked := exports.Asked(); len(asked) != 1 {
+		t.Errorf("asked for %d times: %q", len(asked), asked)
 	}
 }

@@ -40,6 +40,7 @@ const (
 	waitsForImport  = "import"        // an import that the month needs is not done
 	waitsForEarlier = "earlier-month" // months close in order
 	waitsForSource  = "not-published" // the source does not have it yet
+	waitsForExport  = "export"        // the source is still making it
 	waitsForPerson  = "held"          // somebody has to look at it
 	waitsForSignIn  = "sign-in"       // somebody has to sign in again, or to give a right
 )

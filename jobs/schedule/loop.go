@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/calends/calends/jobs/history"
-	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pricing"
 )
 
 // Run does round after round until the context is done; that is no error. It sleeps
@@ -120,11 +120,13 @@ func (s *Scheduler) PlanByHand(ctx context.Context, h Hand) ([]Plan, error) {
 // again, or is parked. While another machine has the round it is bucket.ErrLocked.
 func (s *Scheduler) ByHand(ctx context.Context, h Hand) (Round, error) {
 	round := Round{Now: s.Clock.Now().UTC(), Runs: []history.Ended{}}
-	err := s.hold(ctx, "run "+h.Job, func(ctx context.Context) error {
-		at, view, err := s.forHand(ctx, h)
+	var at Moment
+	err := s.hold(ctx, lease, "run "+h.Job, func(ctx context.Context) error {
+		now, view, err := s.forHand(ctx, h)
 		if err != nil {
 			return err
 		}
+		at = now
 		round.Now = at.Now
 		j, requests, err := s.requests(ctx, h, at, view)
 		if err != nil {
@@ -149,9 +151,22 @@ func (s *Scheduler) ByHand(ctx context.Context, h Hand) (Round, error) {
 				return err
 			}
 		}
-		return s.tellAll(ctx, view, at.Now)
+		return nil
 	})
-	return round, err
+	if err != nil {
+		return round, err
+	}
+	first, last := h.months(at)
+	return round, s.tellAll(ctx, first, last, at.Now)
+}
+
+// months are those that a person's wish is about, and those that are minded.
+func (h Hand) months(at Moment) (first, last pricing.Month) {
+	first, last = at.First, max(at.Month(), at.First)+1
+	for _, slice := range h.Slices {
+		first, last = min(first, slice.Month), max(last, slice.Month)
+	}
+	return first, last
 }
 
 // forHand reads the view, widened to the months that a person names. With which month
@@ -161,10 +176,7 @@ func (s *Scheduler) forHand(ctx context.Context, h Hand) (Moment, history.View, 
 	if err != nil {
 		return at, nil, err
 	}
-	first, last := at.First, max(at.Month(), at.First)+1
-	for _, slice := range h.Slices {
-		first, last = min(first, slice.Month), max(last, slice.Month)
-	}
+	first, last := h.months(at)
 	view, err := s.History.View(ctx, first, last)
 	return at, view, err
 }
@@ -189,6 +201,6 @@ func (SystemClock) Wait(ctx context.Context, until time.Time) error {
 
 // IsBusy reports whether an error says that another machine has the round.
 func IsBusy(err error) bool {
-	var locked *bucket.LockedError
-	return errors.As(err, &locked) && locked.Name == lease
+	_, busy := heldBy(err, lease)
+	return busy
 }

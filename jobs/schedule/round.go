@@ -67,11 +67,15 @@ func (r Round) Failed() bool {
 	return slices.ContainsFunc(r.Runs, func(e history.Ended) bool { return e.Result == history.Failed })
 }
 
-// lease is held by the machine that does a round.
-const lease = "schedule"
+// lease is held by the machine that does a round, tellingLease by the one that tells
+// of what ended: a receiver that does not answer keeps nobody from working.
+const (
+	lease        = "schedule"
+	tellingLease = "schedule-telling"
+)
 
-// hold takes the lease for a piece of work and gives it back.
-func (s *Scheduler) hold(ctx context.Context, run string, work func(ctx context.Context) error) (err error) {
+// hold takes a lease for a piece of work and gives it back.
+func (s *Scheduler) hold(ctx context.Context, lease, run string, work func(ctx context.Context) error) (err error) {
 	lock, err := s.Bucket.Lock(ctx, bucket.Claim{Name: lease, Run: run, TTL: s.LeaseTTL})
 	if err != nil {
 		return fmt.Errorf("%s: %w", run, err)
@@ -184,6 +188,7 @@ func (s *Scheduler) moment(ctx context.Context, keep bool) (Moment, error) {
 		began, err = s.Begins(ctx, now)
 		if err == nil && keep {
 			began, err = s.History.Beginning(ctx, began, now)
+			s.Log.Info("the schedule begins; schedule.since in the configuration can name another month", "with", began.String())
 		}
 	}
 	if err != nil {
@@ -296,18 +301,26 @@ func (s *Scheduler) Round(ctx context.Context) (Round, error) {
 		return Round{}, err
 	}
 	round := Round{Now: at.Now, Runs: []history.Ended{}}
-	if idle, err := s.idle(ctx, at, &round); err != nil || idle {
-		return round, err
+	idle, err := s.idle(ctx, at, &round)
+	if err == nil && !idle {
+		err = s.hold(ctx, lease, "round of "+at.Now.Format(time.RFC3339), func(ctx context.Context) error {
+			return s.round(ctx, at, &round)
+		})
 	}
-	err = s.hold(ctx, "round of "+at.Now.Format(time.RFC3339), func(ctx context.Context) error {
-		return s.round(ctx, at, &round)
-	})
-	var locked *bucket.LockedError
-	if errors.As(err, &locked) && locked.Name == lease {
-		round.Busy = locked.Holder.String()
+	if holder, busy := heldBy(err, lease); busy {
+		round.Busy = holder
 		return round, nil
 	}
-	return round, err
+	return round, errors.Join(err, s.tellAll(ctx, at.First, max(at.Month(), at.First)+1, at.Now))
+}
+
+// heldBy names who has a lease, if an error says that somebody has.
+func heldBy(err error, lease string) (holder string, is bool) {
+	var locked *bucket.LockedError
+	if errors.As(err, &locked) && locked.Name == lease {
+		return locked.Holder.String(), true
+	}
+	return "", false
 }
 
 // idle reports whether there is nothing at all to do, without the lease: most
@@ -318,7 +331,7 @@ func (s *Scheduler) idle(ctx context.Context, at Moment, round *Round) (bool, er
 		return false, err
 	}
 	for _, track := range view {
-		if len(track.Open) > 0 || s.Tell != nil && len(s.untold(track, at.Now)) > 0 {
+		if len(track.Open) > 0 {
 			return false, nil
 		}
 	}
@@ -402,7 +415,7 @@ func (s *Scheduler) round(ctx context.Context, at Moment, round *Round) error {
 		})
 		if next < 0 {
 			s.standing(g, view, at, round)
-			return errors.Join(g.err, s.tellAll(ctx, view, at.Now))
+			return g.err
 		}
 		a := candidates[next]
 		tried[a.Slice] = true
@@ -577,33 +590,51 @@ func (s *Scheduler) untold(t history.Track, now time.Time) []int {
 	return t.Untold[max(0, len(t.Untold)-20):]
 }
 
-// tellAll tells of what ended and was not told of yet.
-func (s *Scheduler) tellAll(ctx context.Context, view history.View, now time.Time) error {
-	if s.Tell == nil {
-		return nil
+// tellAll tells of what ended in some months and was not told of yet. Of several
+// machines one does.
+func (s *Scheduler) tellAll(ctx context.Context, first, last pricing.Month, now time.Time) error {
+	if s.Tell == nil || ctx.Err() != nil {
+		return ctx.Err()
 	}
-	for _, slice := range view.Slices() {
-		for _, n := range s.untold(view[slice], now) {
-			e, err := s.History.End(ctx, slice, n)
-			if err != nil {
-				return err
-			}
-			if now.Sub(e.Ended) > tellWithin {
-				continue
-			}
-			to, err := s.Tell(ctx, e)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil {
-				// Nothing depends on it; it is tried again at the next round.
-				s.Log.Warn("nobody could be told", "slice", slice.String(), "attempt", n, "error", err)
-				continue
-			}
-			if err := s.History.Tell(ctx, slice, n, history.Telling{At: s.Clock.Now().UTC(), To: to}); err != nil {
-				return err
+	view, err := s.History.View(ctx, first, last)
+	if err != nil || !slices.ContainsFunc(view.Slices(), func(slice history.Slice) bool { return len(s.untold(view[slice], now)) > 0 }) {
+		return err
+	}
+	err = s.hold(ctx, tellingLease, "tell what ended", func(ctx context.Context) error {
+		// Read anew: another machine may have told meanwhile.
+		view, err := s.History.View(ctx, first, last)
+		if err != nil {
+			return err
+		}
+		for _, slice := range view.Slices() {
+			for _, n := range s.untold(view[slice], now) {
+				if err := s.tell(ctx, slice, n, now); err != nil {
+					return err
+				}
 			}
 		}
+		return nil
+	})
+	if _, busy := heldBy(err, tellingLease); busy {
+		return nil
 	}
-	return nil
+	return err
+}
+
+// tell tells how an attempt ended.
+func (s *Scheduler) tell(ctx context.Context, slice history.Slice, attempt int, now time.Time) error {
+	e, err := s.History.End(ctx, slice, attempt)
+	if err != nil || now.Sub(e.Ended) > tellWithin {
+		return err
+	}
+	to, err := s.Tell(ctx, e)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		// Nothing depends on it; it is tried again at the next round.
+		s.Log.Warn("nobody could be told", "slice", slice.String(), "attempt", attempt, "error", err)
+		return nil
+	}
+	return s.History.Tell(ctx, slice, attempt, history.Telling{At: s.Clock.Now().UTC(), To: to})
 }

@@ -631,3 +631,31 @@ func TestTell(t *testing.T) {
 	o.want(o.at("2026-10-05T02:01:00Z").round())
 	o.want(told)
 }
+
+// Whoever is told, however slowly, keeps no other machine from working; of two machines
+// one tells.
+func TestTellingKeepsNobody(t *testing.T) {
+	t.Parallel()
+	store := bucket.NewMemory()
+	one, two := &fake{name: "bill"}, &fake{name: "bill"}
+	a, b := open(t, store, nil, one), open(t, store, nil, two)
+	told := 0
+	b.Tell = func(context.Context, history.Ended) ([]history.Told, error) {
+		told++
+		return nil, nil
+	}
+	a.Tell = func(context.Context, history.Ended) ([]history.Told, error) {
+		told++
+		b.want(b.at("2026-10-04T06:00:00Z").round(), "bill/2026-10 done")
+		return []history.Told{{Address: "https://example.com"}}, nil
+	}
+	a.want(a.round(), "bill/2026-10 done")
+	if told != 1 {
+		t.Errorf("told %d times in the first round, want once", told)
+	}
+	b.want(b.round())
+	b.want(b.round())
+	if told != 2 {
+		t.Errorf("told %d times of two runs", told)
+	}
+}

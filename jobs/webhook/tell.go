@@ -159,7 +159,7 @@ func (hs *Hooks) remember(h *Hook, err error) {
 
 // passing are codes of waits that end without anybody here acting on them: for the end
 // of the month, a sheet that is still to be published, another slice that is told of.
-var passing = map[string]bool{"not-over": true, "not-published": true, "earlier-month": true, "import": true}
+var passing = map[string]bool{"not-over": true, "not-published": true, "earlier-month": true, "import": true, "export": true}
 
 // messageFor is the message that a hook wants of an attempt; false if it wants none.
 // One that was parked is told as such to who wants that, and else as a failure: what
