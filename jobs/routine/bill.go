@@ -2,7 +2,7 @@ package routine
 
 import (
 	"context"
-	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -69,8 +69,8 @@ func (b Bill) Execute(ctx context.Context, r schedule.Request, _ schedule.Plan) 
 	return b.billed(ctx, r.Slice.Month, result)
 }
 
-// billed is what a month came to. The revision's manifest names what it was
-// computed from and every file.
+// billed is what a month came to. The record names the newest inputs, and the
+// revision's manifest, which names all of them and every file.
 func (j Job) billed(ctx context.Context, month pricing.Month, r jobs.BillResult) (history.Outcome, error) {
 	lines := 0
 	for _, inv := range r.Invoices {
@@ -91,10 +91,21 @@ func (j Job) billed(ctx context.Context, month pricing.Month, r jobs.BillResult)
 	if err != nil {
 		return history.Outcome{}, fmt.Errorf("name what was written: %w", err)
 	}
-	ref := history.Ref{Name: key, SHA256: fmt.Sprintf("%x", sha256.Sum256(manifest)), Size: int64(len(manifest))}
-	out.Outputs = []history.Ref{ref}
+	out.Outputs = []history.Ref{refOf(key, manifest)}
+	var m ledger.Manifest
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		return history.Outcome{}, fmt.Errorf("name what went in: read %s: %w", key, err)
+	}
+	out.Counts["inputs"] = int64(len(m.Inputs))
+	for _, in := range m.Inputs[max(0, len(m.Inputs)-namedInputs):] {
+		out.Inputs = append(out.Inputs, history.Ref{Name: fmt.Sprintf("input %d, %s", in.Number, in.Name), SHA256: in.SHA256})
+	}
 	return out, nil
 }
+
+// namedInputs is how many of the newest inputs a record names: a month is computed
+// from all that ever came in, and its manifest names them.
+const namedInputs = 20
 
 // basisOf says which revision something came of.
 func basisOf(revision int) string { return "revision " + strconv.Itoa(revision) }
