@@ -1,12 +1,18 @@
 package routine
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/schedule"
+	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pricing"
 )
 
@@ -45,5 +51,37 @@ func TestByMonth(t *testing.T) {
 				t.Errorf("got %s, want %s", strings.Join(got, ", "), tt.want)
 			}
 		})
+	}
+}
+
+// A sheet that lost half of its rows waits for a person, and nothing of it counts.
+func TestHalfASheetIsHeld(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../testdata/demo/prices/2024-01/DE.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.SplitAfter(string(data), "\n")
+	store := bucket.NewMemory()
+	imports := Import{Job: Job{Env: jobs.Env{Bucket: store, Version: "test", Workers: 1, Log: slog.New(slog.DiscardHandler)}}, LostRows: 30}
+	take := func(month pricing.Month, text, accept string) error {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "DE.csv")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := imports.take(t.Context(), schedule.Request{Accept: accept, Log: imports.Env.Log}, dir, file, month)
+		return err
+	}
+	if err := take(pricing.MonthOf(2024, 1), string(data), ""); err != nil {
+		t.Fatal(err)
+	}
+	half := strings.Join(rows[:len(rows)/2], "")
+	var waits *schedule.WaitError
+	if err := take(pricing.MonthOf(2024, 2), half, ""); !errors.As(err, &waits) || waits.Code != "held" {
+		t.Errorf("half a sheet: %v, want that it is held", err)
+	}
+	if err := take(pricing.MonthOf(2024, 2), half, "it is so"); err != nil {
+		t.Errorf("accepted: %v", err)
 	}
 }

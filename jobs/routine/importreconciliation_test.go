@@ -20,7 +20,7 @@ import (
 
 // october is the import of what Microsoft billed in October, from a server with one
 // invoice, on a clock that moves when somebody waits.
-func october(t *testing.T) (exports *microsofttest.Exports, run func() (history.Outcome, error)) {
+func october(t *testing.T) (exports *microsofttest.Exports, store bucket.Bucket, run func() (history.Outcome, error)) {
 	t.Helper()
 	server := microsofttest.New(t)
 	microsofttest.AddPartners(server).PutInvoices(`{"id":"G1","invoiceDate":"2026-11-06T01:00:00Z","invoiceType":"one_time","currencyCode":"EUR","documentType":"invoice"}`)
@@ -42,9 +42,9 @@ func october(t *testing.T) (exports *microsofttest.Exports, run func() (history.
 	})
 	t.Cleanup(client.Close)
 
-	store := bucket.NewMemory()
+	store = bucket.NewMemory()
 	job := routine.ImportReconciliation{Import: routine.Import{Job: routine.Job{Env: jobs.Env{Bucket: store}}}, Client: client}
-	return exports, func() (history.Outcome, error) {
+	return exports, store, func() (history.Outcome, error) {
 		ask := schedule.Ask{Slice: history.Slice{Job: routine.ImportReconciliationName, Subject: "billed", Month: pricing.MonthOf(2026, 10)}, Tick: now}
 		return job.Execute(t.Context(), schedule.Request{Ask: ask, Moment: schedule.Moment{Now: now}}, schedule.Plan{})
 	}
@@ -53,7 +53,7 @@ func october(t *testing.T) (exports *microsofttest.Exports, run func() (history.
 // An invoice is listed days before its lines can be had.
 func TestAnInvoiceWithoutLinesIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	exports, run := october(t)
+	exports, _, run := october(t)
 	exports.Code, exports.Message = "5000", "No data available"
 	var waits *schedule.WaitError
 	if _, err := run(); !errors.As(err, &waits) || !strings.Contains(err.Error(), "no lines of them yet") {
@@ -70,7 +70,7 @@ func TestAnInvoiceWithoutLinesIsWaitedFor(t *testing.T) {
 // looks at the same operation.
 func TestAnExportThatTakesLong(t *testing.T) {
 	t.Parallel()
-	exports, run := october(t)
+	exports, _, run := october(t)
 	exports.Running, exports.RetryAfter = 1_000_000, "30"
 	for range 3 {
 		var waits *schedule.WaitError
@@ -85,5 +85,33 @@ func TestAnExportThatTakesLong(t *testing.T) {
 	}
 	if asked := exports.Asked(); len(asked) != 1 {
 		t.Errorf("asked for %d times: %q", len(asked), asked)
+	}
+}
+
+// A newer version of an export takes the place of the one before: side by side their
+// lines would count twice.
+func TestANewerExportTakesThePlace(t *testing.T) {
+	t.Parallel()
+	exports, store, run := october(t)
+	exports.ETag = "one"
+	if _, err := run(); err != nil {
+		t.Fatal(err)
+	}
+	exports.Change(func(x *microsofttest.Exports) {
+		x.ETag, x.Blobs = "two", []microsofttest.Blob{{Name: "part-0.json.gz", Data: microsofttest.Lines(`{"invoiceNumber":"G1","total":"2"}`)}}
+	})
+	out, err := run()
+	if err != nil || len(out.Outputs) != 1 {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	var keys []string
+	for info, err := range store.List(t.Context(), "microsoft/reconciliation/") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, info.Key)
+	}
+	if len(keys) != 1 || keys[0] != out.Outputs[0].Name {
+		t.Errorf("there are %q, want %s alone", keys, out.Outputs[0].Name)
 	}
 }
