@@ -1,0 +1,43 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/calends/calends/pipeline/ledger"
+	"github.com/calends/calends/pricing"
+)
+
+// Reading is the ledger as it stood when it was read, for those who ask often. It is
+// safe for concurrent use.
+type Reading struct {
+	env     Env
+	at      snapshot
+	catalog *ledger.Catalog
+}
+
+// Read reads all but changes and charges. Price sheets are read when they are first
+// asked for, with this context: it has to last as long as the reading.
+func (e Env) Read(ctx context.Context) (*Reading, error) {
+	at, err := e.snapshot(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	catalog, err := e.ledger().Load(ctx, at.inputs, at.closes, nil, e.Policies)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	return &Reading{env: e, at: at, catalog: catalog}, nil
+}
+
+// Catalog is everything that came in besides changes and charges.
+func (r *Reading) Catalog() *ledger.Catalog { return r.catalog }
+
+// Inputs are all inputs, in the order of taking in. They are not to be changed.
+func (r *Reading) Inputs() []ledger.Input { return r.at.inputs }
+
+// Months are the months that have a revision, in order. They are not to be changed.
+func (r *Reading) Months() []ledger.Month { return r.at.months }
+
+// Month returns what the bucket had of a month, false if it has no revision.
+func (r *Reading) Month(month pricing.Month) (ledger.Month, bool) { return r.at.month(month) }

@@ -1,0 +1,84 @@
+// Package api is what programs ask over HTTP: prices, offers, customers, changes of
+// subscriptions, invoices and runs, described by an OpenAPI document.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/calends/calends/jobs"
+	"github.com/calends/calends/jobs/serve/access"
+	"github.com/calends/calends/jobs/serve/audit"
+	"github.com/calends/calends/jobs/serve/current"
+)
+
+// Desk is what operations work with.
+type Desk struct {
+	// Env is what jobs work with today.
+	Env     func() jobs.Env
+	Current *current.Current
+	Now     func() time.Time
+	Trail   audit.Trail
+	Log     *slog.Logger
+	Version string
+}
+
+// API is the operations on a mux.
+type API struct {
+	Desk
+	huma   huma.API
+	routes []Route
+}
+
+// Route is one operation and what it needs.
+type Route struct {
+	Method, Path, Operation string
+	Needs                   access.Action
+}
+
+// New registers all operations on the mux. Whoever asks is in the request's context
+// ([access.From]); a request of nobody is refused here.
+func New(mux *http.ServeMux, d Desk) *API {
+	config := huma.DefaultConfig("Calends", d.Version)
+	config.DocsPath, config.SchemasPath = "", ""
+	config.OpenAPIPath = "/v1/openapi"
+	config.CreateHooks = nil // no $schema in every answer
+	config.RejectUnknownQueryParameters = true
+	a := &API{Desk: d, huma: humago.New(mux, config)}
+	a.registerSelf()
+	return a
+}
+
+// Routes are all operations, for whoever wants to try each.
+func (a *API) Routes() []Route { return a.routes }
+
+// Document is the OpenAPI document, YAML.
+func (a *API) Document() ([]byte, error) { return a.huma.OpenAPI().YAML() }
+
+// register adds an operation and the action that whoever asks must be allowed. What it
+// reads or changes of a partner it first tells with [About]: what a principal does not
+// see does not exist, and the answer is [notFound] as for any other id.
+func register[I, O any](a *API, needs access.Action, op huma.Operation, do func(ctx context.Context, who access.Principal, in *I) (*O, error)) {
+	a.routes = append(a.routes, Route{Method: op.Method, Path: op.Path, Operation: op.OperationID, Needs: needs})
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable)
+	op.Security = []map[string][]string{{"token": {}}}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		who, ok := access.From(ctx)
+		if !ok {
+			return nil, problem(http.StatusUnauthorized, "not-signed-in", "sign in, or send a token: Authorization: Bearer ...")
+		}
+		if !who.May(needs) {
+			return nil, problem(http.StatusForbidden, "not-allowed", "the role does not allow "+string(needs))
+		}
+		out, err := do(ctx, who, in)
+		if err != nil {
+			return nil, a.problemOf(err)
+		}
+		return out, nil
+	})
+}
