@@ -3,7 +3,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -48,6 +50,7 @@ func New(mux *http.ServeMux, d Desk) *API {
 	config.DocsPath, config.SchemasPath = "", ""
 	config.OpenAPIPath = "/v1/openapi"
 	config.CreateHooks = nil // no $schema in every answer
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	config.RejectUnknownQueryParameters = true
 	a := &API{Desk: d, huma: humago.New(mux, config)}
 	a.registerSelf()
@@ -60,25 +63,55 @@ func (a *API) Routes() []Route { return a.routes }
 // Document is the OpenAPI document, YAML.
 func (a *API) Document() ([]byte, error) { return a.huma.OpenAPI().YAML() }
 
-// register adds an operation and the action that whoever asks must be allowed. What it
-// reads or changes of a partner it first tells with [About]: what a principal does not
-// see does not exist, and the answer is [notFound] as for any other id.
+// register adds an operation and the action that whoever asks must be allowed. What a
+// principal does not see does not exist: the answer is [notFound], as for any other id.
+// The trail has every answer before the caller does; [audit.About] tells it whose and
+// what it was.
 func register[I, O any](a *API, needs access.Action, op huma.Operation, do func(ctx context.Context, who access.Principal, in *I) (*O, error)) {
 	a.routes = append(a.routes, Route{Method: op.Method, Path: op.Path, Operation: op.OperationID, Needs: needs})
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable)
 	op.Security = []map[string][]string{{"token": {}}}
+	op.BodyReadTimeout = -1 // the server's own, which ends with the body
+	kind := audit.Did
+	if op.Method == http.MethodGet || op.Method == http.MethodHead {
+		kind = audit.Saw
+	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		who, ok := access.From(ctx)
 		if !ok {
 			return nil, problem(http.StatusUnauthorized, "not-signed-in", "sign in, or send a token: Authorization: Bearer ...")
 		}
 		if !who.May(needs) {
-			return nil, problem(http.StatusForbidden, "not-allowed", "the role does not allow "+string(needs))
+			refused := problem(http.StatusForbidden, "not-allowed", "the role does not allow "+string(needs))
+			return nil, cmp.Or(a.note(ctx, audit.Refused, who, needs, op.OperationID, refused), refused)
 		}
 		out, err := do(ctx, who, in)
 		if err != nil {
-			return nil, a.problemOf(err)
+			err = a.problemOf(err)
 		}
-		return out, nil
+		if unwritten := a.note(ctx, kind, who, needs, op.OperationID, err); unwritten != nil {
+			return nil, unwritten
+		}
+		return out, err
 	})
+}
+
+// note tells the trail of an answer. Without the trail there is no answer; what was
+// asked may have been done by then, and is not done again when it is asked with the
+// same key.
+func (a *API) note(ctx context.Context, kind audit.Kind, who access.Principal, needs access.Action, operation string, answer error) error {
+	asked := audit.AskedOf(ctx)
+	e := audit.Event{
+		At: a.Now().UTC().Format(time.RFC3339Nano), Kind: kind, Who: who.ID, Name: who.Name, Action: string(needs),
+		Operation: operation, Path: asked.Path, Status: http.StatusOK, From: asked.From, Request: asked.ID, Count: 1,
+	}
+	e.Partner, e.Object = asked.Subject()
+	if status := huma.StatusError(nil); errors.As(answer, &status) {
+		e.Status = status.GetStatus()
+	}
+	if err := a.Trail.Note(ctx, e); err != nil {
+		a.Log.Error("the trail could not be written", "request", asked.ID, "error", err)
+		return problem(http.StatusServiceUnavailable, "trail-unwritable", "who does what cannot be recorded at the moment, so nothing is answered; try again")
+	}
+	return nil
 }
