@@ -52,6 +52,9 @@ type Env struct {
 	// LockTTL is how long this run may show no sign of life before another takes
 	// over. 0: [bucket.DefaultTTL]. A folder's lock needs none.
 	LockTTL time.Duration
+	// Patience is how long a job tries again to have the lock while another run holds
+	// it, for those behind whom somebody waits. 0: it gives up at once.
+	Patience time.Duration
 
 	lock bucket.Lock // while a job holds it
 	// forgotten is set where nothing that is written can be read back.
@@ -104,7 +107,7 @@ func (e Env) locked(ctx context.Context, run string, job func(ctx context.Contex
 	if e.lock != nil {
 		return job(ctx, e)
 	}
-	held, err := e.Bucket.Lock(ctx, bucket.Claim{Name: writeLock, Run: run, TTL: e.LockTTL, Waiting: e.Waiting, Now: time.Now})
+	held, err := e.patientLock(ctx, bucket.Claim{Name: writeLock, Run: run, TTL: e.LockTTL, Waiting: e.Waiting, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("%s: %w", run, err)
 	}
@@ -116,6 +119,29 @@ func (e Env) locked(ctx context.Context, run string, job func(ctx context.Contex
 		return fmt.Errorf("%s: %w", run, lost)
 	}
 	return err
+}
+
+// The pauses between two tries to have a lock.
+const (
+	firstPause   = 10 * time.Millisecond
+	longestPause = 250 * time.Millisecond
+)
+
+// patientLock takes the lock, again and again while another run holds it and the
+// patience lasts.
+func (e Env) patientLock(ctx context.Context, claim bucket.Claim) (bucket.Lock, error) {
+	patience, stop := context.WithTimeout(ctx, e.Patience)
+	defer stop()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		held, err := e.Bucket.Lock(ctx, claim)
+		if !errors.Is(err, bucket.ErrLocked) || patience.Err() != nil {
+			return held, err
+		}
+		select {
+		case <-patience.Done():
+		case <-time.After(pause):
+		}
+	}
 }
 
 // mayPublish is asked right before each write that makes something count: an
