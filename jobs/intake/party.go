@@ -15,6 +15,7 @@ const (
 	ruleCountry   = "want a two-letter country code"
 	ruleCurrency  = "want an ISO 4217 currency code"
 	ruleTaxRate   = "want a fraction from 0 to 1, such as 0.21"
+	ruleRelation  = "want accepted, requested, declined, none or a blank"
 	ruleDuplicate = "stands on line %d already, with other content"
 )
 
@@ -92,6 +93,7 @@ func ReadCustomers(src io.Reader) (*Customers, error) {
 	id, partner, country := t.Required("CustomerId"), t.Required("PartnerId"), t.Required("CustomerCountry")
 	name, domain := t.Optional("CustomerName"), t.Optional("CustomerDomainName")
 	segment, reseller := t.Optional("Segment"), t.Optional("ResellerMpnId")
+	relationship := t.Optional("Relationship")
 	out := &Customers{}
 	seen := make(map[string]first)
 	var text table.Interner
@@ -112,6 +114,9 @@ func ReadCustomers(src io.Reader) (*Customers, error) {
 			return t.Refuse(country, ruleCountry)
 		}
 		c.Country = text.String([]byte(market))
+		if c.Relationship, ok = party.ParseRelationship(string(t.Cell(relationship))); !ok {
+			return t.Refuse(relationship, ruleRelation)
+		}
 		if f, dup := seen[c.ID]; dup {
 			if out.Customers[f.index] != c {
 				return t.Refuse(id, fmt.Sprintf(ruleDuplicate, f.line))

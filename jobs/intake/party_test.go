@@ -44,7 +44,10 @@ func TestReadPartnersRefuses(t *testing.T) {
 	}
 }
 
-const customersHeader = "CustomerId,CustomerName,CustomerDomainName,CustomerCountry,Segment,PartnerId,ResellerMpnId\n"
+const (
+	customersHeader = "CustomerId,CustomerName,CustomerDomainName,CustomerCountry,Segment,PartnerId,ResellerMpnId\n"
+	relationsHeader = "CustomerId,CustomerName,CustomerDomainName,CustomerCountry,Segment,PartnerId,ResellerMpnId,Relationship\n"
+)
 
 func TestReadCustomers(t *testing.T) {
 	t.Parallel()
@@ -52,9 +55,25 @@ func TestReadCustomers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "[{c1 Müller, GmbH m.example DE Commercial p1 } {c2 School s.example NL Education p1 77}]"
+	want := "[{c1 Müller, GmbH m.example DE Commercial p1  } {c2 School s.example NL Education p1 77 }]"
 	if s := fmt.Sprint(got.Customers); s != want {
 		t.Errorf("got %s\nwant %s", s, want)
+	}
+}
+
+func TestReadRelationships(t *testing.T) {
+	t.Parallel()
+	got, err := ReadCustomers(strings.NewReader("relationship,CustomerId,CustomerCountry,PartnerId\n,c1,DE,p\nAccepted,c2,DE,p\n" +
+		"REQUESTED,c3,DE,p\ndeclined,c4,DE,p\n None ,c5,DE,p\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s []string
+	for _, c := range got.Customers {
+		s = append(s, c.ID+" "+string(c.Relationship))
+	}
+	if want := "c1 , c2 accepted, c3 requested, c4 declined, c5 none"; strings.Join(s, ", ") != want || len(got.Unknown) > 0 {
+		t.Errorf("got %s, unknown %q\nwant %s", strings.Join(s, ", "), got.Unknown, want)
 	}
 }
 
@@ -66,11 +85,18 @@ func TestReadCustomersRefuses(t *testing.T) {
 		{"no market", "c,x,,,,p,", `line 2: CustomerCountry "": want a two-letter country code`},
 		{"a market in words", "c,x,,Germany,,p,", `line 2: CustomerCountry "Germany": want a two-letter country code`},
 		{"one id with two contents", "c,x,,NL,,p,\nc,x,,NL,Charity,p,", `line 3: CustomerId "c": stands on line 2 already, with other content`},
+		{"one id with two relationships", "c,x,,NL,,p,,\nc,x,,NL,,p,,accepted", `line 3: CustomerId "c": stands on line 2 already, with other content`},
+		{"a relationship in other words", "c,x,,NL,,p,,yes", `line 2: Relationship "yes": want accepted, requested, declined, none or a blank`},
+		{"a relationship that no import can have", "c,x,,NL,,p,,expired", `line 2: Relationship "expired": want accepted, requested, declined, none or a blank`},
 		{"a name that is no UTF-8", "c,M\xfcller,,NL,,p,", "line 2: is not UTF-8: save the file as UTF-8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ReadCustomers(strings.NewReader(customersHeader + tt.row))
+			header := customersHeader
+			if first, _, _ := strings.Cut(tt.row, "\n"); strings.Count(first, ",") == strings.Count(relationsHeader, ",") {
+				header = relationsHeader
+			}
+			got, err := ReadCustomers(strings.NewReader(header + tt.row))
 			if want := "customers: " + tt.want; err == nil || err.Error() != want || got != nil {
 				t.Errorf("got %v\nwant %s", err, want)
 			}
@@ -104,6 +130,7 @@ func FuzzReadPartners(f *testing.F) {
 // FuzzReadCustomers checks that what was read is written and read as the same.
 func FuzzReadCustomers(f *testing.F) {
 	f.Add(customersHeader + "c1,\"Müller, GmbH\",m.example,de,,p1,\nc2,x,,NL,education,p1,77\n")
+	f.Add(relationsHeader + "c1,x,,de,,p1,,\nc2,x,,NL,,p1,77,Accepted\nc3,x,,NL,,p1,,NONE\n")
 	f.Fuzz(func(t *testing.T, in string) {
 		got, err := ReadCustomers(strings.NewReader(in))
 		if err != nil {
@@ -111,9 +138,9 @@ func FuzzReadCustomers(f *testing.F) {
 		}
 		var b strings.Builder
 		w := csv.NewWriter(&b)
-		_ = w.Write(strings.Split(strings.TrimSpace(customersHeader), ",")) // a Builder takes everything
+		_ = w.Write(strings.Split(strings.TrimSpace(relationsHeader), ",")) // a Builder takes everything
 		for _, c := range got.Customers {
-			_ = w.Write([]string{c.ID, c.Name, c.Domain, c.Country, c.Segment, c.PartnerID, c.ResellerMpnID})
+			_ = w.Write([]string{c.ID, c.Name, c.Domain, c.Country, c.Segment, c.PartnerID, c.ResellerMpnID, string(c.Relationship)})
 		}
 		w.Flush()
 		again, err := ReadCustomers(strings.NewReader(b.String()))

@@ -11,7 +11,7 @@ import (
 // on: all customers are in memory at a time.
 func (l Ledger) eachCustomer(ctx context.Context, o Object, each func(party.Customer)) error {
 	var id, name, domain pages.Texts
-	var country, segment, partner, reseller pages.Names
+	var country, segment, partner, reseller, relationship pages.Names
 	rows := columns{ctx: ctx, ledger: l, objects: []Object{o}, add: func(r *pages.Reader) {
 		r.Add("id", &id)
 		r.Add("name", &name)
@@ -20,6 +20,7 @@ func (l Ledger) eachCustomer(ctx context.Context, o Object, each func(party.Cust
 		r.Add("segment", &segment)
 		r.Add("partnerId", &partner)
 		r.Add("resellerMpnId", &reseller)
+		r.Add("relationship", &relationship)
 	}}
 	defer rows.close()
 	for {
@@ -29,7 +30,32 @@ func (l Ledger) eachCustomer(ctx context.Context, o Object, each func(party.Cust
 		}
 		for i := range n {
 			each(party.Customer{ID: id.Values[i], Name: name.Values[i], Domain: domain.Values[i],
-				Country: country.Of(i), Segment: segment.Of(i), PartnerID: partner.Of(i), ResellerMpnID: reseller.Of(i)})
+				Country: country.Of(i), Segment: segment.Of(i), PartnerID: partner.Of(i), ResellerMpnID: reseller.Of(i),
+				Relationship: party.Relationship(relationship.Of(i))})
 		}
 	}
+}
+
+// CustomerFact is what imports say of a customer now.
+type CustomerFact struct {
+	party.Customer
+	// Said is the number of the input that first said the relationship as it stands:
+	// what later ones repeat is no news. In a catalog that begins at a close it is not
+	// before that.
+	Said int64
+}
+
+// CustomerFact returns what imports say of a customer now, false if they do not know it.
+func (c *Catalog) CustomerFact(id string) (f CustomerFact, ok bool) {
+	known := c.customers[id]
+	if known == nil {
+		return f, false
+	}
+	for _, v := range *known {
+		if f.Said == 0 || v.value.Relationship != f.Relationship {
+			f.Said = v.input
+		}
+		f.Customer = v.value
+	}
+	return f, true
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calends/calends/pipeline/party"
 	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
 )
@@ -59,7 +58,7 @@ type Parties struct{ closes []partiesAtClose }
 
 type partiesAtClose struct {
 	inputs int64
-	rows   *chain[customerRow]
+	rows   *chain[relatedRow]
 }
 
 // Parties opens the customers' facts of closes that kept their state.
@@ -71,8 +70,8 @@ func (l Ledger) Parties(ctx context.Context, closes []Close) *Parties {
 			continue // nothing came in since the close before
 		}
 		last = k.AtClose.Parties
-		p.closes = append(p.closes, partiesAtClose{k.Inputs, &chain[customerRow]{ctx: ctx, ledger: l, objects: last, column: "id", batch: 16,
-			of: func(r *customerRow) string { return r.ID }}})
+		p.closes = append(p.closes, partiesAtClose{k.Inputs, &chain[relatedRow]{ctx: ctx, ledger: l, objects: last, column: "id", batch: 16,
+			of: func(r *relatedRow) string { return r.ID }}})
 	}
 	return p
 }
@@ -94,8 +93,8 @@ func sameObjects(a, b []Object) bool {
 func (p *Parties) Of(customerID string) ([]KnownCustomer, error) {
 	var known []KnownCustomer
 	for _, k := range p.closes {
-		err := k.rows.take(customerID, func(r *customerRow) error {
-			known = append(known, KnownCustomer{k.inputs, party.Customer(*r)})
+		err := k.rows.take(customerID, func(r *relatedRow) error {
+			known = append(known, KnownCustomer{k.inputs, r.customer()})
 			return nil
 		})
 		if err != nil {

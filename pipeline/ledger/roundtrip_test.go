@@ -161,7 +161,8 @@ func TestRowsComeBack(t *testing.T) {
 		s := newStore()
 		partner := party.Partner{ID: name(t), Name: text(t), Country: text(t), BillingCurrency: text(t), MpnID: text(t), TaxRate: number(t)}
 		s.take(ledger.Partners, "", must(s.PutPartners(s.ctx, []party.Partner{partner})))
-		customer := party.Customer{ID: name(t), Name: text(t), Domain: text(t), Country: text(t), Segment: text(t), PartnerID: partner.ID, ResellerMpnID: text(t)}
+		customer := party.Customer{ID: name(t), Name: text(t), Domain: text(t), Country: text(t), Segment: text(t), PartnerID: partner.ID, ResellerMpnID: text(t),
+			Relationship: rapid.SampledFrom([]party.Relationship{"", party.Accepted, party.Unasked}).Draw(t, "relationship")}
 		s.take(ledger.Customers, "", must(s.PutCustomers(s.ctx, []party.Customer{customer})))
 		promotion := pricing.Promotion{ID: name(t), SKU: drawSKU(t), Term: drawTerm(t), Plan: drawPlan(t), Start: instant(t), End: instant(t), Discount: number(t)}
 		s.take(ledger.Promotions, "", must(s.PutPromotions(s.ctx, []pricing.Promotion{promotion})))

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/shopspring/decimal"
 
@@ -23,6 +24,8 @@ type partnerRow struct {
 	TaxRate         string `parquet:"taxRate"`
 }
 
+// customerRow is the row where none of the customers has a relationship: so it was
+// before there were any, name and all, and the same customers still give the same bytes.
 type customerRow struct {
 	ID            string `parquet:"id"`
 	Name          string `parquet:"name"`
@@ -31,6 +34,18 @@ type customerRow struct {
 	Segment       string `parquet:"segment,dict"`
 	PartnerID     string `parquet:"partnerId,dict"`
 	ResellerMpnID string `parquet:"resellerMpnId,dict"`
+}
+
+// relatedRow is the row of customers with relationships, and what both are read as.
+type relatedRow struct {
+	ID            string `parquet:"id"`
+	Name          string `parquet:"name"`
+	Domain        string `parquet:"domain"`
+	Country       string `parquet:"country,dict"`
+	Segment       string `parquet:"segment,dict"`
+	PartnerID     string `parquet:"partnerId,dict"`
+	ResellerMpnID string `parquet:"resellerMpnId,dict"`
+	Relationship  string `parquet:"relationship,dict"`
 }
 
 type priceRow struct {
@@ -110,11 +125,23 @@ func (l Ledger) PutPartners(ctx context.Context, partners []party.Partner) (Obje
 
 // PutCustomers keeps customers as a data object.
 func (l Ledger) PutCustomers(ctx context.Context, customers []party.Customer) (Object, error) {
+	if slices.ContainsFunc(customers, func(c party.Customer) bool { return c.Relationship != "" }) {
+		rows := make([]relatedRow, len(customers))
+		for i, c := range customers {
+			rows[i] = relatedRow{c.ID, c.Name, c.Domain, c.Country, c.Segment, c.PartnerID, c.ResellerMpnID, string(c.Relationship)}
+		}
+		return write(ctx, l, rows)
+	}
 	rows := make([]customerRow, len(customers))
 	for i, c := range customers {
-		rows[i] = customerRow(c)
+		rows[i] = customerRow{c.ID, c.Name, c.Domain, c.Country, c.Segment, c.PartnerID, c.ResellerMpnID}
 	}
 	return write(ctx, l, rows)
+}
+
+func (r *relatedRow) customer() party.Customer {
+	return party.Customer{ID: r.ID, Name: r.Name, Domain: r.Domain, Country: r.Country, Segment: r.Segment,
+		PartnerID: r.PartnerID, ResellerMpnID: r.ResellerMpnID, Relationship: party.Relationship(r.Relationship)}
 }
 
 // PutPrices keeps the rows of one market of a price sheet as a data object.

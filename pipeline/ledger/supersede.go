@@ -55,7 +55,7 @@ func (l Ledger) keys(ctx context.Context, in Input) (map[string]bool, error) {
 				return nil
 			})
 		case Customers:
-			err = read(ctx, l, o, func(rows []customerRow) error {
+			err = read(ctx, l, o, func(rows []relatedRow) error {
 				for _, r := range rows {
 					keys[r.ID] = true
 				}
