@@ -442,20 +442,51 @@ func (c *Catalog) Markets() []string {
 	return markets
 }
 
-func (c *Catalog) readSheet(market string, month pricing.Month, imports []sheetImport) (*pricing.Sheet, error) {
-	var rows []pricing.Row
+// SheetSource says what a price sheet is called and where its rows are, in the order
+// in which the sheet has them.
+type SheetSource struct {
+	Market  string
+	Month   pricing.Month
+	File    string // the imported file's name
+	SHA256  string // of its content
+	Objects []Object
+}
+
+// SheetSources returns all sheets by market and month, none of them read.
+func (c *Catalog) SheetSources() []SheetSource {
+	var all []SheetSource
+	for _, market := range c.Markets() {
+		for _, month := range c.Months(market) {
+			all = append(all, sourceOf(market, month, c.sheets.byMarket[market][month].imports))
+		}
+	}
+	return all
+}
+
+func sourceOf(market string, month pricing.Month, imports []sheetImport) SheetSource {
+	s := SheetSource{Market: market, Month: month}
 	last := imports[len(imports)-1].input
 	for _, i := range imports {
 		if i.input.Kind == Prices {
 			last = i.input
 		}
+		s.Objects = append(s.Objects, i.object)
+	}
+	s.File, s.SHA256 = last.Name, last.SHA256
+	return s
+}
+
+func (c *Catalog) readSheet(market string, month pricing.Month, imports []sheetImport) (*pricing.Sheet, error) {
+	var rows []pricing.Row
+	for _, i := range imports {
 		own, err := c.ledger.PriceRows(c.ctx, i.object)
 		if err != nil {
 			return nil, fmt.Errorf("price sheet of %s for %s (%s): %w", market, month, i.input.Name, err)
 		}
 		rows = append(rows, own...)
 	}
-	return pricing.NewSheet(market, month, last.Name, last.SHA256, rows), nil
+	source := sourceOf(market, month, imports)
+	return pricing.NewSheet(market, month, source.File, source.SHA256, rows), nil
 }
 
 // PoliciesIn returns a partner's policies in a month: those that the first close
