@@ -44,6 +44,18 @@ type Row struct {
 
 	// Line is the row's line in the file, 1 being the header.
 	Line int
+
+	// Listing is what the sheet tells besides, which no price depends on. nil: nothing,
+	// or it was not read.
+	Listing *Listing
+}
+
+// Listing is what a price sheet tells people of a row, as it stands there.
+type Listing struct {
+	Description   string
+	UnitOfMeasure string
+	Tags          string // such as "License; Trial"
+	ERPPrice      string // the estimated retail price
 }
 
 // Sheet is the price sheet of one market and month, as one import brought it.
@@ -156,15 +168,6 @@ type FXRate struct {
 	Currency   string
 	Month      Month
 	USDPerUnit decimal.Decimal
-}
-
-// Licence limits and upgrade targets of one SKU, from the offer matrix.
-type Offer struct {
-	SKU
-	MinLicenses int64 // 0: no minimum
-	MaxLicenses int64 // 0: no maximum
-	// Conversions are the SKUs that it may be upgraded to.
-	Conversions []SKU
 }
 
 // Code names why something was not billed, or was billed with a warning.
