@@ -14,6 +14,7 @@ type Reading struct {
 	env     Env
 	at      snapshot
 	catalog *ledger.Catalog
+	owners  *owners // shared with the readings before and after
 }
 
 // Read reads all but changes and charges. Price sheets are read when they are first
@@ -27,7 +28,17 @@ func (e Env) Read(ctx context.Context) (*Reading, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger: %w", err)
 	}
-	return &Reading{env: e, at: at, catalog: catalog}, nil
+	return &Reading{env: e, at: at, catalog: catalog, owners: newOwners()}, nil
+}
+
+// ReadAfter is Read for those who have read before: whose subscriptions are is only
+// read of what came in since. before may be nil.
+func (e Env) ReadAfter(ctx context.Context, before *Reading) (*Reading, error) {
+	r, err := e.Read(ctx)
+	if err == nil && before != nil {
+		r.owners = before.owners
+	}
+	return r, err
 }
 
 // Catalog is everything that came in besides changes and charges.

@@ -34,7 +34,7 @@ func (c *Current) Reading() (*jobs.Reading, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := c.now(); c.reading == nil || now.Sub(c.read) >= c.often {
-		reading, err := c.env().Read(c.ctx)
+		reading, err := c.env().ReadAfter(c.ctx, c.reading)
 		if err != nil {
 			return nil, err
 		}
