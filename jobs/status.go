@@ -230,3 +230,6 @@ func marketSheets(inputs []ledger.Input) []MarketSheet {
 	}
 	return sheets
 }
+
+// HasInputs reports whether anything was taken in. It asks the bucket for little.
+func (e Env) HasInputs(ctx context.Context) (bool, error) { return e.ledger().HasInputs(ctx) }

@@ -1,0 +1,164 @@
+// Package serve is the server: an API for programs and a page for people, on one port,
+// behind everything that keeps strangers out and one caller from being in another's way.
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/calends/calends/jobs"
+	"github.com/calends/calends/jobs/metrics"
+	"github.com/calends/calends/jobs/serve/api"
+	"github.com/calends/calends/jobs/serve/audit"
+	"github.com/calends/calends/jobs/serve/current"
+)
+
+// World is what the server stands in.
+type World struct {
+	// Env is what jobs work with today.
+	Env     func() jobs.Env
+	Now     func() time.Time
+	Log     *slog.Logger
+	Version string
+	// Who finds out who asks.
+	Who Authenticator
+	// Trail is told who asked what.
+	Trail audit.Trail
+	// Ready are checks besides the server's own.
+	Ready []metrics.Check
+}
+
+// Authenticator finds out who asks, and lets people sign in and out.
+type Authenticator interface {
+	// Middleware puts whoever asks into the request's context. A request without
+	// credentials goes on as nobody's; one with wrong ones is refused.
+	Middleware(next http.Handler) http.Handler
+	// Routes adds the ways in and out.
+	Routes(mux *http.ServeMux)
+}
+
+// Server answers requests. Make one with [New].
+type Server struct {
+	options Options
+	world   World
+	secure  *certificate // nil: plain HTTP
+	handler http.Handler
+	api     *api.API
+}
+
+// often is how old the ledger may be as the server knows it; what the server writes
+// itself it knows at once.
+const often = 2 * time.Second
+
+// New puts the server together. The context is that of everything that it reads by
+// itself; it lasts as long as the server.
+func New(ctx context.Context, o Options, w World) (*Server, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	proxies, err := o.proxies()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, world: w}
+	if o.TLS.Certificate != "" {
+		s.secure, err = newCertificate(o.TLS, w.Now, func(err error) {
+			w.Log.Error("the certificate could not be read again; the one before holds", "error", err)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	mux := http.NewServeMux()
+	s.api = api.New(mux, s.desk(ctx))
+	w.Who.Routes(mux)
+
+	limits := o.Limits.withDefaults()
+	inner := newCallers(limits, w.Now).handler(mux)
+	inner = w.Who.Middleware(inner)
+	inner = bodies(w.Now, inner)
+	if inner, err = sameOrigin(o.URL, inner); err != nil {
+		return nil, fmt.Errorf("url %q: %w", o.URL, err)
+	}
+	inner = together(limits.Together, inner)
+	outer := http.NewServeMux()
+	outer.Handle("/", inner)
+	health := s.health()
+	outer.Handle("GET /healthz", health)
+	outer.Handle("GET /readyz", health)
+	// Compressing stands outside, so that what a panic leaves is an answer of its own.
+	s.handler, err = zipped(received(w.Log, w.Now, proxies, headers(s.isSecure(), outer)))
+	return s, err
+}
+
+func (s *Server) isSecure() bool {
+	return s.secure != nil || strings.HasPrefix(s.options.URL, "https:")
+}
+
+func (s *Server) desk(ctx context.Context) api.Desk {
+	w := s.world
+	return api.Desk{Env: w.Env, Current: current.New(ctx, w.Env, w.Now, often), Now: w.Now, Trail: w.Trail, Log: w.Log, Version: w.Version}
+}
+
+// health answers /healthz and /readyz without a sign-in, and tells nothing of anybody.
+func (s *Server) health() http.Handler {
+	checks := append([]metrics.Check{{Name: "bucket", Run: func(ctx context.Context) error {
+		_, err := s.world.Env().HasInputs(ctx)
+		return err
+	}}}, s.world.Ready...)
+	return metrics.NewHealth(s.world.Now, nil, checks...).Handler()
+}
+
+// Handler answers requests, whatever brings them.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// API is the server's own, for its document and routes.
+func (s *Server) API() *api.API { return s.api }
+
+// What a connection may take before it has asked, and between two requests.
+const (
+	headersWithin  = 5 * time.Second
+	idleFor        = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+	// stopWithin is how long answers under way may still take after a stop.
+	stopWithin = 20 * time.Second
+)
+
+// Serve answers until the context is done, which is no error, and then lets answers
+// under way come to their end, for a while.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	if s.secure != nil {
+		l = tls.NewListener(l, s.secure.config())
+	}
+	requests, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	server := &http.Server{
+		Handler: s.handler, MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: headersWithin, IdleTimeout: idleFor,
+		BaseContext: func(net.Listener) context.Context { return requests },
+		ErrorLog:    slog.NewLogLogger(s.world.Log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve at %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(requests, stopWithin)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		end() // jobs under way give back what they hold
+		_ = server.Close()
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve at %s: %w", l.Addr(), err)
+	}
+	return nil
+}
