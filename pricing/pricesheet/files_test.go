@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/calends/calends/pricing"
 	"github.com/calends/calends/pricing/pricesheet/table"
 )
 
@@ -62,9 +64,38 @@ func TestReadOfferMatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "[{{CFQ7TTC0LH18 0001} 1 300 [{CFQ7TTC0LDPB 0001} {CFQ7TTC0LF8Q 0001}]} {{B 0002} 0 0 [{C 000P} {D 0003}]} {{E 0002} 0 0 []}]"
-	if s := fmt.Sprint(got.Offers); s != want || len(got.Unknown) > 0 {
+	want := "[{CFQ7TTC0LH18 0001} 1 300 [{CFQ7TTC0LDPB 0001} {CFQ7TTC0LF8Q 0001}]; {B 0002} 0 0 [{C 000P} {D 0003}]; {E 0002} 0 0 []]"
+	var offers []string
+	for _, o := range got.Offers {
+		offers = append(offers, fmt.Sprint(o.SKU, o.MinLicenses, o.MaxLicenses, o.Conversions))
+	}
+	if s := "[" + strings.Join(offers, "; ") + "]"; s != want || len(got.Unknown) > 0 {
 		t.Errorf("got %s, unknown %q\nwant %s", s, got.Unknown, want)
+	}
+	facts := pricing.OfferFacts{ProductTitle: "Business Basic", SkuTitle: "x", Description: "Best for...", ProvisioningID: "3b55", ProvisioningString: "O365",
+		OwnershipLimit: "2", OwnershipLimitType: "ConcurrentCount", Countries: "AD;AE..."}
+	if *got.Offers[0].Facts != facts || *got.Offers[1].Facts != (pricing.OfferFacts{ProductTitle: "A"}) {
+		t.Errorf("facts %+v, %+v", *got.Offers[0].Facts, *got.Offers[1].Facts)
+	}
+}
+
+func TestReadOfferMatrixNeeds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, cell, want string }{
+		{"nothing is needed", "", "[]"},
+		{"one of several", `"CFQ7TTC0LDPB/0001,CFQ7TTC0LF8Q/1"`, "[{CFQ7TTC0LDPB 0001} {CFQ7TTC0LF8Q 0001}]"},
+		{"semicolons, spaces, a last one that is empty", "C/000P; D/0003;", "[{C 000P} {D 0003}]"},
+		{"a colon as catalogues have it", "C:000P;D:3", "[{C 000P} {D 0003}]"},
+		{"a product alone is any of its SKUs", "C;D/0003", "[{C } {D 0003}]"},
+		{"two rows of one SKU: any of both", "C/1,,,\nA,B,1,,,,,,,,D/1;C/1", "[{C 0001} {D 0001}]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ReadOfferMatrix(strings.NewReader(matrixHeader + "A,B,1,,,,,,,," + tt.cell + ",,,\n"))
+			if err != nil || len(got.Offers) != 1 || fmt.Sprint(got.Offers[0].Needs) != tt.want {
+				t.Errorf("got %+v, %v\nwant %s", got, err, tt.want)
+			}
+		})
 	}
 }
 
@@ -78,6 +109,8 @@ func TestReadOfferMatrixRefuses(t *testing.T) {
 		{"the most under the least", "A,B,1,,,,5,4,,,,,,", `line 2: MaxLicenses "4": must not be less than MinLicenses`},
 		{"a target without SKU", "A,B,1,,,,,,,,,C;D/1,,", `line 2: ProductSkuConversion "C;D/1": want PRODUCT/SKU, several of them separated by ; or ,`},
 		{"targets run together", "A,B,1,,,,,,,,,C/1 D/1,,", `line 2: ProductSkuConversion "C/1 D/1": want PRODUCT/SKU, several of them separated by ; or ,`},
+		{"a need without product", "A,B,1,,,,,,,,/1,,,", `line 2: ProductSkuPreRequisites "/1": want PRODUCT/SKU or PRODUCT, several of them separated by ; or ,`},
+		{"needs run together", "A,B,1,,,,,,,,C/1 D/1,,,", `line 2: ProductSkuPreRequisites "C/1 D/1": want PRODUCT/SKU or PRODUCT, several of them separated by ; or ,`},
 		{"two offers of one SKU", "A,B,1,,,,1,,,,,,,\nA,B,0001,,,,2,,,,,,,", `line 3: SkuId "0001": gives another offer for B/0001 than line 2`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -188,22 +221,32 @@ func FuzzReadFX(f *testing.F) {
 func FuzzReadOfferMatrix(f *testing.F) {
 	f.Add(matrixHeader + `A,B,2,,,,0,30,,,,"C/000P,D/3",,`)
 	f.Add("ProductId,SkuId,MinLicenses,MaxLicenses,ProductSkuConversion\nA,B,,,C/1;D/2\n")
+	f.Add(matrixHeader + `"A ""b""",B,2,x,y,z,0,30,2,ConcurrentCount,C:1;D,,"one, two",DE;NL`)
 	f.Fuzz(func(t *testing.T, in string) {
 		got, err := ReadOfferMatrix(strings.NewReader(in))
 		if err != nil {
 			return
 		}
 		quote := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-		out := "ProductId,SkuId,MinLicenses,MaxLicenses,ProductSkuConversion\n"
-		for _, o := range got.Offers {
-			var to []string
-			for _, sku := range o.Conversions {
-				to = append(to, sku.ProductID+"/"+sku.SkuID)
+		list := func(skus []pricing.SKU) string {
+			var all []string
+			for _, sku := range skus {
+				all = append(all, strings.TrimSuffix(sku.ProductID+"/"+sku.SkuID, "/"))
 			}
-			out += fmt.Sprintf("%s,%s,%d,%d,%s\n", quote(o.ProductID), quote(o.SkuID), o.MinLicenses, o.MaxLicenses, quote(strings.Join(to, ";")))
+			return quote(strings.Join(all, ";"))
+		}
+		out := matrixHeader
+		for _, o := range got.Offers {
+			f := pricing.OfferFacts{}
+			if o.Facts != nil {
+				f = *o.Facts
+			}
+			out += strings.Join([]string{quote(f.ProductTitle), quote(o.ProductID), quote(o.SkuID), quote(f.SkuTitle), quote(f.ProvisioningID), quote(f.ProvisioningString),
+				fmt.Sprint(o.MinLicenses), fmt.Sprint(o.MaxLicenses), quote(f.OwnershipLimit), quote(f.OwnershipLimitType),
+				list(o.Needs), list(o.Conversions), quote(f.Description), quote(f.Countries)}, ",") + "\n"
 		}
 		again, err := ReadOfferMatrix(strings.NewReader(out))
-		if err != nil || fmt.Sprint(again.Offers) != fmt.Sprint(got.Offers) {
+		if err != nil || !reflect.DeepEqual(again.Offers, got.Offers) {
 			t.Fatalf("%q: %q reads back as %v, %v", in, out, again, err)
 		}
 	})

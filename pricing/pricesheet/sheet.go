@@ -74,13 +74,11 @@ func Read(src io.Reader) (*Sheet, error) {
 		segment: t.Optional("Segment"),
 		tierMin: t.Optional("PricingTierRangeMin"), tierMax: t.Optional("PricingTierRangeMax"),
 		title: t.Optional("ProductTitle"), skuTitle: t.Optional("SkuTitle"), publisher: t.Optional("Publisher"),
+		description: t.Optional("SkuDescription"), unit: t.Optional("UnitOfMeasure"), tags: t.Optional("Tags"), erp: t.Optional("ERP Price"),
 		codes: make(map[string]string), currencies: make(map[string]string), segments: make(map[string]string),
 		prices: make(map[string]decimal.Decimal), starts: make(map[string]pricing.Instant), ends: make(map[string]pricing.Instant),
 		markets:   make(map[string]bool),
 		blankPlan: table.Errors{What: "price sheet"},
-	}
-	for _, unused := range [...]string{"SkuDescription", "UnitOfMeasure", "Tags", "ERP Price"} {
-		t.Optional(unused)
 	}
 	if err := t.Each(p.row); err != nil {
 		return nil, err
@@ -130,6 +128,7 @@ type sheetParser struct {
 
 	product, sku, term, plan, market, currency, price, start, end int
 	segment, tierMin, tierMax, title, skuTitle, publisher         int
+	description, unit, tags, erp                                  int
 
 	full    [][]pricing.Row // blocks of blockRows, so that a long sheet is copied once
 	rows    []pricing.Row
@@ -146,6 +145,8 @@ type sheetParser struct {
 	// set once a row has one.
 	lastSegment *table.Error
 	segmented   bool
+
+	told *pricing.Listing // by the row before
 
 	// blankPlan are the rows without a plan: errors, unless this turns out to
 	// be the software sheet.
@@ -209,6 +210,7 @@ func (p *sheetParser) row() *table.Error {
 	r.ProductTitle = p.text.String(t.Raw(p.title))
 	r.SkuTitle = p.text.String(t.Raw(p.skuTitle))
 	r.Publisher = p.text.String(t.Raw(p.publisher))
+	r.Listing = p.listing()
 
 	if r.Tiered {
 		p.counts.Tiered++
@@ -222,6 +224,24 @@ func (p *sheetParser) row() *table.Error {
 	}
 	p.rows = append(p.rows, r)
 	return nil
+}
+
+// listing returns what the row tells besides: rows that follow each other often tell
+// the same.
+func (p *sheetParser) listing() *pricing.Listing {
+	l := pricing.Listing{
+		Description:   p.text.String(p.t.Raw(p.description)),
+		UnitOfMeasure: p.text.String(p.t.Cell(p.unit)),
+		Tags:          p.text.String(p.t.Cell(p.tags)),
+		ERPPrice:      p.text.String(p.t.Cell(p.erp)),
+	}
+	switch {
+	case l == pricing.Listing{}:
+		return nil
+	case p.told == nil || *p.told != l:
+		p.told = &l
+	}
+	return p.told
 }
 
 // knownSegments are those that sheets have had.

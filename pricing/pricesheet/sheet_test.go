@@ -108,6 +108,23 @@ func reversed(file string) string {
 	return strings.Join(lines, "\n")
 }
 
+// What a sheet tells people stands beside each row, once for those that tell the same.
+func TestReadListing(t *testing.T) {
+	t.Parallel()
+	got, err := Read(strings.NewReader(sheet(
+		sheetRow("SkuDescription=\"Text, images\"", "UnitOfMeasure=1 Licence", "Tags=License; Trial", "ERP Price=144.00"),
+		sheetRow("SkuDescription=\"Text, images\"", "UnitOfMeasure=1 Licence", "Tags=License; Trial", "ERP Price=144.00", "Market=DE"),
+		sheetRow(), sheetRow("Tags=", "ERP Price="))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := got.Rows
+	want := pricing.Listing{Description: "Text, images", UnitOfMeasure: "1 Licence", Tags: "License; Trial", ERPPrice: "144.00"}
+	if *rows[0].Listing != want || rows[1].Listing != rows[0].Listing || *rows[2].Listing != (pricing.Listing{Tags: "License", ERPPrice: "144"}) || rows[3].Listing != nil {
+		t.Errorf("got %+v, %+v, %+v, %+v", rows[0].Listing, rows[1].Listing, rows[2].Listing, rows[3].Listing)
+	}
+}
+
 func TestReadAccountsForEveryRow(t *testing.T) {
 	t.Parallel()
 	in := "ChangeIndicator," + header + ",EndofSaleDate,PreviousValues\n"
