@@ -38,6 +38,9 @@ func TestKindOfKey(t *testing.T) {
 		"runs/month=2026-10/job=bill/x.json":                    JobKey,
 		"holds/month=2026-10/0001.json":                         JobKey,
 		"microsoft/reconciliation/2026-10/x.csv":                JobKey,
+		"users/anna/0001.json":                                  JobKey,
+		"tokens/abc/0001.json":                                  JobKey,
+		"audit/day=2026-11-23/x.jsonl":                          JobKey,
 		"inbox":                                                 ForeignKey,
 		"inboxes/x.csv":                                         ForeignKey,
 	} {
