@@ -31,14 +31,13 @@ func (e Env) Read(ctx context.Context) (*Reading, error) {
 	return &Reading{env: e, at: at, catalog: catalog, owners: newOwners()}, nil
 }
 
-// ReadAfter is Read for those who have read before: whose subscriptions are is only
-// read of what came in since. before may be nil.
+// ReadAfter is Read for those who have read before: only what came in since is read
+// ([Reading.Next]). before may be nil.
 func (e Env) ReadAfter(ctx context.Context, before *Reading) (*Reading, error) {
-	r, err := e.Read(ctx)
-	if err == nil && before != nil {
-		r.owners = before.owners
+	if before == nil {
+		return e.Read(ctx)
 	}
-	return r, err
+	return before.Next(ctx, e)
 }
 
 // Catalog is everything that came in besides changes and charges.

@@ -109,6 +109,12 @@ func (l Ledger) Inputs(ctx context.Context) ([]Input, error) {
 			return nil, fmt.Errorf("read %s: input %d where %d should stand: the ledger has a gap", keys[i], in.Number, want)
 		}
 	}
+	return l.InputsSince(ctx, inputs)
+}
+
+// InputsSince returns the inputs that are known, and those that have come after them.
+func (l Ledger) InputsSince(ctx context.Context, known []Input) ([]Input, error) {
+	inputs := known[:len(known):len(known)]
 	for {
 		in, err := l.input(ctx, inputKey(int64(len(inputs))+1))
 		if errors.Is(err, bucket.ErrNotExist) {

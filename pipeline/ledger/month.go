@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -196,7 +197,11 @@ type Month struct {
 // what is there, so what can come next is asked for by its key: a later revision of
 // a month that is open, and the month after the last. Only the first revision of
 // all stays hidden by a listing that lacks it.
-func (l Ledger) Months(ctx context.Context) ([]Month, error) {
+func (l Ledger) Months(ctx context.Context) ([]Month, error) { return l.MonthsSince(ctx, nil) }
+
+// MonthsSince is Months for whoever knows some of them from before: a manifest never
+// changes, and what is known is not read again.
+func (l Ledger) MonthsSince(ctx context.Context, known []Month) ([]Month, error) {
 	var keys []string
 	var months []Month                   // with only the number of their current revision, at first
 	tried := make(map[pricing.Month]int) // the highest revision that left anything
@@ -221,15 +226,27 @@ func (l Ledger) Months(ctx context.Context) ([]Month, error) {
 			months[n-1].Current.Revision, keys[n-1] = revision, info.Key
 		}
 	}
+	var unread []int
+	for i, m := range months {
+		at := slices.IndexFunc(known, func(k Month) bool { return k.Month == m.Month && k.Current.Revision == m.Current.Revision })
+		if at < 0 {
+			unread = append(unread, i)
+			keys[len(unread)-1] = keys[i]
+			continue
+		}
+		months[i].Current = known[at].Current
+	}
+	keys = keys[:len(unread)]
 	manifests, err := readAll(ctx, l.Bucket, keys, func(key string, m Manifest) error { return checkLayout(key, m.Layout) })
 	if err != nil {
 		return nil, err
 	}
-	for i, m := range manifests {
-		if m.Month != months[i].Month.String() || m.Revision != months[i].Current.Revision {
-			return nil, fmt.Errorf("read %s: it says month %s, revision %d", keys[i], m.Month, m.Revision)
+	for n, m := range manifests {
+		month := &months[unread[n]]
+		if m.Month != month.Month.String() || m.Revision != month.Current.Revision {
+			return nil, fmt.Errorf("read %s: it says month %s, revision %d", keys[n], m.Month, m.Revision)
 		}
-		months[i].Current = m
+		month.Current = m
 	}
 	for i := range months {
 		if err := l.latest(ctx, &months[i], tried[months[i].Month]); err != nil {
