@@ -287,7 +287,7 @@ func (x *explainer) sheetRow(ctx context.Context, b *customerBill, line *invoice
 			}
 			for _, r := range rows {
 				if r.Line == source.Line && r.ProductID == line.Item.ProductID && r.SkuID == line.Item.SkuID {
-					row := priceRow(r)
+					row := PriceRowOf(r)
 					return &row, nil
 				}
 			}

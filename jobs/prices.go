@@ -20,7 +20,8 @@ type SheetFacts struct {
 	Stale bool `json:"stale,omitempty"`
 }
 
-func sheetFacts(s *pricing.Sheet, asked pricing.Month) SheetFacts {
+// SheetFactsOf names the sheet that governs a month.
+func SheetFactsOf(s *pricing.Sheet, asked pricing.Month) SheetFacts {
 	return SheetFacts{Market: s.Market, Month: s.Month.String(), File: s.File, SHA256: s.SHA256, Stale: s.Month != asked}
 }
 
@@ -48,7 +49,8 @@ type PriceRow struct {
 	Line         int    `json:"line"` // in the file, 1 being the header
 }
 
-func priceRow(r pricing.Row) PriceRow {
+// PriceRowOf is a row as people and programs are shown it.
+func PriceRowOf(r pricing.Row) PriceRow {
 	return PriceRow{
 		PriceKey: keyOfRow(r), Currency: r.Currency, UnitPrice: r.UnitPrice.String(), Start: bound(r.Start), End: bound(r.End),
 		Tiered: r.Tiered, ProductTitle: r.ProductTitle, SkuTitle: r.SkuTitle, Publisher: r.Publisher, Line: r.Line,
@@ -78,8 +80,16 @@ func (e Env) catalog(ctx context.Context) (*ledger.Catalog, error) {
 	return e.ledger().Load(ctx, at.inputs, at.closes, nil, e.Policies)
 }
 
+// PriceBook has all price sheets: the ledger's catalog, or an index of it.
+type PriceBook interface {
+	pricing.Book
+	// Markets are those that have a sheet, and Months those of a market, in order.
+	Markets() []string
+	Months(market string) []pricing.Month
+}
+
 // governing returns the sheet of a market and month, or the latest earlier one.
-func governing(c *ledger.Catalog, market string, month pricing.Month) (*pricing.Sheet, error) {
+func governing(c PriceBook, market string, month pricing.Month) (*pricing.Sheet, error) {
 	sheet, err := c.Sheet(market, month)
 	if err != nil || sheet != nil {
 		return sheet, err
@@ -125,9 +135,9 @@ func (e Env) ListPrices(ctx context.Context, plan PriceListPlan) (PriceListResul
 	if err != nil {
 		return PriceListResult{}, fmt.Errorf("list prices: %w", err)
 	}
-	result := PriceListResult{Sheet: sheetFacts(sheet, plan.Month), Rows: []PriceRow{}}
+	result := PriceListResult{Sheet: SheetFactsOf(sheet, plan.Month), Rows: []PriceRow{}}
 	for _, r := range sheet.Rows() {
-		if row := priceRow(r); row.matches(plan.Search) {
+		if row := PriceRowOf(r); row.matches(plan.Search) {
 			result.Rows = append(result.Rows, row)
 		}
 	}

@@ -60,14 +60,19 @@ const (
 
 // ComparePrices compares what governs each key in two months.
 func (e Env) ComparePrices(ctx context.Context, plan PriceComparePlan) (PriceCompareResult, error) {
-	var result PriceCompareResult
 	catalog, err := e.catalog(ctx)
 	if err != nil {
-		return result, err
+		return PriceCompareResult{}, err
 	}
+	return ComparePricesIn(catalog, plan)
+}
+
+// ComparePricesIn compares what governs each key in two months of a book.
+func ComparePricesIn(book PriceBook, plan PriceComparePlan) (PriceCompareResult, error) {
+	var result PriceCompareResult
 	var sides [2]map[comparedKey]comparedPrice
 	for i, month := range []pricing.Month{plan.Before, plan.After} {
-		sheet, err := governing(catalog, plan.Market, month)
+		sheet, err := governing(book, plan.Market, month)
 		if err != nil {
 			return result, fmt.Errorf("compare prices: %w", err)
 		}
@@ -78,7 +83,7 @@ func (e Env) ComparePrices(ctx context.Context, plan PriceComparePlan) (PriceCom
 		if sides[i], err = governingPrices(sheet, at); err != nil {
 			return result, fmt.Errorf("compare prices of %s: %w", sheet.Month, err)
 		}
-		facts := sheetFacts(sheet, month)
+		facts := SheetFactsOf(sheet, month)
 		if i == 0 {
 			result.Before = facts
 		} else {

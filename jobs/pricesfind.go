@@ -71,7 +71,7 @@ func (e Env) FindPrices(ctx context.Context, plan PriceFindPlan) (PriceFindResul
 	if err != nil {
 		return PriceFindResult{}, fmt.Errorf("find price: %w", err)
 	}
-	result := PriceFindResult{Market: plan.Market, At: plan.At.String(), Sheet: sheetFacts(sheet, month), Lookups: []PriceLookup{}}
+	result := PriceFindResult{Market: plan.Market, At: plan.At.String(), Sheet: SheetFactsOf(sheet, month), Lookups: []PriceLookup{}}
 	for _, rows := range plan.byKey(sheet) {
 		lookup, err := lookUp(sheet, plan, rows)
 		if err != nil {
@@ -150,11 +150,11 @@ func lookUp(sheet *pricing.Sheet, plan PriceFindPlan, rows []pricing.Row) (Price
 	case err != nil:
 		return lookup, err
 	default:
-		row := priceRow(price.Row)
+		row := PriceRowOf(price.Row)
 		lookup.Price = &row
 	}
 	for _, r := range rows {
-		lookup.Rows = append(lookup.Rows, ConsideredRow{priceRow(r), verdict(r, plan.At, price.Row, refused)})
+		lookup.Rows = append(lookup.Rows, ConsideredRow{PriceRowOf(r), verdict(r, plan.At, price.Row, refused)})
 	}
 	return lookup, nil
 }

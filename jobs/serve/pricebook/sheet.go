@@ -124,11 +124,28 @@ func (s *Sheet) compareKey(r row, q pricing.PriceQuery) int {
 		strings.Compare(s.texts[r.segment], q.Segment))
 }
 
-// compare is the order of [pricing.Sheet.Rows].
+// compare is the order of [pricing.Sheet.Rows]. Most rows differ in the first of these,
+// and nothing behind that is looked at.
 func (s *Sheet) compare(a, b row) int {
-	return cmp.Or(s.compareTexts(a.product, b.product), s.compareTexts(a.sku, b.sku), cmp.Compare(a.term, b.term), cmp.Compare(a.plan, b.plan),
-		s.compareTexts(a.segment, b.segment), s.compareTexts(a.currency, b.currency), cmp.Compare(a.start, b.start), cmp.Compare(a.line, b.line),
-		s.comparePrices(&a, &b), cmp.Compare(a.read, b.read))
+	if c := s.compareTexts(a.product, b.product); c != 0 {
+		return c
+	}
+	if c := s.compareTexts(a.sku, b.sku); c != 0 {
+		return c
+	}
+	if c := cmp.Or(cmp.Compare(a.term, b.term), cmp.Compare(a.plan, b.plan)); c != 0 {
+		return c
+	}
+	if c := s.compareTexts(a.segment, b.segment); c != 0 {
+		return c
+	}
+	if c := s.compareTexts(a.currency, b.currency); c != 0 {
+		return c
+	}
+	if c := cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.line, b.line)); c != 0 {
+		return c
+	}
+	return cmp.Or(s.comparePrices(&a, &b), cmp.Compare(a.read, b.read))
 }
 
 func (s *Sheet) compareTexts(a, b uint32) int {
