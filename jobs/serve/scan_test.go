@@ -1,0 +1,201 @@
+package serve_test
+
+import (
+	"encoding/csv"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calends/calends/jobs/serve"
+	"github.com/calends/calends/jobs/serve/access"
+	"github.com/calends/calends/jobs/serve/api"
+	"github.com/calends/calends/jobs/serve/servetest"
+	"github.com/calends/calends/testdata"
+)
+
+// The demo's partners that the scan asks about: what is whose, and who else there is.
+const (
+	ours     = "80f6fb73-3725-4404-a0ee-98ef768080f3" // Voorbeeldstad Cloud B.V.
+	theirs   = "6c483e07-8f13-4923-9228-bccb7b3b8939" // Sampleton Resale Inc.
+	invented = "00000000-0000-4000-8000-000000000000"
+)
+
+// A sample is a request of an operation that concerns the partner ours, and how it is
+// answered to who sees that partner.
+type sample struct {
+	path, query, body string
+	want              int // 0: 200
+	// house: what belongs to no partner alone is answered to who belongs to all.
+	house bool
+	// open: everybody who may ask sees the same, whatever their partners.
+	open bool
+}
+
+// samples has one for each operation; an operation without fails the scan.
+var samples = map[string]sample{
+	"get-self": {open: true},
+}
+
+// secretsOf is all that would give a partner away: ids, names and domains of it and of
+// its customers.
+func secretsOf(t *testing.T, partner string) (all []string) {
+	t.Helper()
+	for _, file := range []struct {
+		name   string
+		owner  int
+		fields []int
+	}{{"demo/partners.csv", 0, []int{0, 1}}, {"demo/customers.csv", 5, []int{0, 1, 2}}} {
+		data, err := testdata.Demo.ReadFile(file.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(strings.NewReader(string(data))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows[1:] {
+			if row[file.owner] != partner {
+				continue
+			}
+			for _, f := range file.fields {
+				all = append(all, row[f])
+			}
+		}
+	}
+	customers := all
+	env := servetest.Env(servetest.Demo(t))
+	for b, err := range env.Subscriptions(t.Context(), servetest.Today) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(customers, b.CustomerID) {
+			continue
+		}
+		for _, s := range b.Subscriptions {
+			all = append(all, s.Term.SubscriptionID)
+		}
+	}
+	return all
+}
+
+// parameter is one of a route's path.
+var parameter = regexp.MustCompile(`\{[^}]+\}`)
+
+// scan asks a route's sample.
+func scan(t *testing.T, s http.Handler, r api.Route, one sample, pairs ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	path := one.path
+	if path == "" {
+		path = r.Path
+	}
+	if one.query != "" {
+		path += "?" + one.query
+	}
+	if one.body != "" {
+		pairs = append(pairs, "Content-Type", "application/json")
+	}
+	return ask(t, s, r.Method, path, one.body, append(pairs, "Idempotency-Key", "scan-"+r.Operation)...)
+}
+
+// with returns the sample with every id of the partner's replaced.
+func (s sample) with(secrets []string, by string) sample {
+	for _, secret := range secrets {
+		for _, text := range []*string{&s.path, &s.query, &s.body} {
+			*text = strings.ReplaceAll(*text, secret, by)
+			*text = strings.ReplaceAll(*text, url.QueryEscape(secret), by)
+		}
+	}
+	return s
+}
+
+// mentions reports whether the sample names something of the partner's.
+func (s sample) mentions(secrets []string) bool {
+	return slices.ContainsFunc(secrets, func(x string) bool { return strings.Contains(s.path+s.query+s.body, x) })
+}
+
+// Every operation is asked as nobody, as each role, and as somebody of another partner.
+func TestEveryRouteAsEverybody(t *testing.T) {
+	t.Parallel()
+	secrets := secretsOf(t, ours)
+	if len(secrets) < 20 {
+		t.Fatalf("only %d secrets: the scan would see nothing", len(secrets))
+	}
+	fresh := func() *serve.Server { return server(t, serve.Options{Limits: serve.Limits{PerSecond: 1e6}}, nil, &notes{}) }
+	shared := fresh()
+	for _, route := range shared.API().Routes() {
+		one, ok := samples[route.Operation]
+		if !ok {
+			t.Errorf("%s %s (%s) has no sample: nobody knows whether it leaks", route.Method, route.Path, route.Operation)
+			continue
+		}
+		if parameter.MatchString(route.Path) && one.path == "" {
+			t.Errorf("%s: the sample gives no path for %s", route.Operation, route.Path)
+			continue
+		}
+		t.Run(route.Operation, func(t *testing.T) {
+			t.Parallel()
+			s := shared.Handler()
+			if w := scan(t, s, route, one); w.Code != 401 {
+				t.Errorf("nobody: %d %s", w.Code, w.Body)
+			}
+			for _, role := range access.Roles() {
+				as := []string{"X-Test-Role", string(role)}
+				if !role.May(route.Needs) {
+					if w := scan(t, s, route, one, as...); w.Code != 403 || problemType(w) != "urn:calends:problem:not-allowed" {
+						t.Errorf("%s may not %s: %d %s", role, route.Needs, w.Code, w.Body)
+					}
+					continue
+				}
+				if route.Method != http.MethodGet {
+					s = fresh().Handler() // what was done before is not done again
+				}
+				strangers(t, s, route, one, secrets, append(as, "X-Test-Partner", theirs))
+				strangers(t, s, route, one, secrets, append(as, "X-Test-Partner", invented))
+				for _, scope := range [][]string{{}, {"X-Test-Partner", ours}} {
+					if route.Method != http.MethodGet {
+						s = fresh().Handler()
+					}
+					want := max(one.want, 200)
+					if one.house && len(scope) > 0 {
+						want = 403
+					}
+					if w := scan(t, s, route, one, append(as, scope...)...); w.Code != want {
+						t.Errorf("%s of %v: %d, want %d: %.500s", role, scope, w.Code, want, w.Body)
+					}
+				}
+			}
+		})
+	}
+	for operation := range samples {
+		if !slices.ContainsFunc(shared.API().Routes(), func(r api.Route) bool { return r.Operation == operation }) {
+			t.Errorf("the sample of %s is of no operation", operation)
+		}
+	}
+}
+
+// strangers asks as somebody of another partner: nothing of the first one's may be in
+// the answer, and what was named does not exist.
+func strangers(t *testing.T, s http.Handler, route api.Route, one sample, secrets, as []string) {
+	t.Helper()
+	w := scan(t, s, route, one, as...)
+	body := w.Body.String()
+	if one.mentions(secrets) && !one.open {
+		other := scan(t, s, route, one.with(secrets, invented), as...)
+		if w.Code != other.Code || w.Code < 400 || w.Code >= 500 {
+			t.Errorf("%v: an id of another partner: %d, one that nobody has: %d: %.300s", as, w.Code, other.Code, body)
+		}
+		if a, b := (sample{body: body}).with(secrets, invented).body, other.Body.String(); a != b {
+			t.Errorf("%v: the answers tell another partner's id from one that nobody has:\n%s\n%s", as, a, b)
+		}
+		return
+	}
+	for _, secret := range secrets {
+		if strings.Contains(body, secret) {
+			t.Errorf("%v: the answer gives %q away: %.300s", as, secret, body)
+		}
+	}
+}
