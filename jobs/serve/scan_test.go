@@ -124,7 +124,9 @@ func TestEveryRouteAsEverybody(t *testing.T) {
 	if len(secrets) < 20 {
 		t.Fatalf("only %d secrets: the scan would see nothing", len(secrets))
 	}
-	fresh := func() *serve.Server { return server(t, serve.Options{Limits: serve.Limits{PerSecond: 1e6}}, nil, &notes{}) }
+	fresh := func() *serve.Server {
+		return server(t, serve.Options{Limits: serve.Limits{PerSecond: 1e6}}, nil, &notes{})
+	}
 	shared := fresh()
 	for _, route := range shared.API().Routes() {
 		one, ok := samples[route.Operation]

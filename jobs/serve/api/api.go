@@ -43,15 +43,21 @@ type Route struct {
 	Needs                   access.Action
 }
 
+// version is that of the operations: its first number changes when a program that was
+// written for them would not work any more.
+const version = "1.0"
+
 // New registers all operations on the mux. Whoever asks is in the request's context
 // ([access.From]); a request of nobody is refused here.
 func New(mux *http.ServeMux, d Desk) *API {
-	config := huma.DefaultConfig("Calends", d.Version)
+	config := huma.DefaultConfig("Calends", version)
 	config.DocsPath, config.SchemasPath = "", ""
 	config.OpenAPIPath = "/v1/openapi"
 	config.CreateHooks = nil // no $schema in every answer
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	config.RejectUnknownQueryParameters = true
+	config.Info.Description = "Prices, offers, customers, changes of subscriptions, invoices and what becomes of them. " +
+		"Amounts, prices, rates and quantities are decimal text; dates are days of UTC. What belongs to a partner that the caller does not belong to is answered like what does not exist."
 	a := &API{Desk: d, huma: humago.New(mux, config)}
 	a.registerSelf()
 	return a
