@@ -154,7 +154,7 @@ func (c *Catalog) load(ctx context.Context, in Input, o Object) error {
 		return err
 	case Offers:
 		c.noteOffers(n)
-		return c.loadOffers(ctx, o, func(offer pricing.Offer) { entry(c.offers, offer.SKU).add(n, offer) })
+		return c.ledger.eachOffer(ctx, o, func(offer pricing.Offer) { entry(c.offers, offer.SKU).add(n, offer) })
 	case Prices, Software:
 		month, err := monthOf(in.Month)
 		if err != nil {
@@ -174,19 +174,6 @@ func entry[K comparable, V any](m map[K]*V, key K) *V {
 		m[key] = v
 	}
 	return v
-}
-
-func (c *Catalog) loadOffers(ctx context.Context, o Object, each func(pricing.Offer)) error {
-	return read(ctx, c.ledger, o, func(rows []offerRow) error {
-		for _, r := range rows {
-			offer := pricing.Offer{SKU: pricing.SKU{ProductID: r.ProductID, SkuID: r.SkuID}, MinLicenses: r.MinLicenses, MaxLicenses: r.MaxLicenses}
-			for i := 0; i+1 < len(r.Conversions); i += 2 {
-				offer.Conversions = append(offer.Conversions, pricing.SKU{ProductID: r.Conversions[i], SkuID: r.Conversions[i+1]})
-			}
-			each(offer)
-		}
-		return nil
-	})
 }
 
 // closing returns the index of the first close that covered the month,
@@ -348,7 +335,7 @@ func (h *offerHistory) at(c *Catalog, sku pricing.SKU, position int64) (offer pr
 		h.offers = make(map[pricing.SKU]*versions[pricing.Offer])
 		for _, in := range h.inputs {
 			for _, o := range in.Objects {
-				err := c.loadOffers(c.ctx, o, func(offer pricing.Offer) { entry(h.offers, offer.SKU).add(in.Number, offer) })
+				err := c.ledger.eachOffer(c.ctx, o, func(offer pricing.Offer) { entry(h.offers, offer.SKU).add(in.Number, offer) })
 				if h.err == nil && err != nil {
 					h.err = fmt.Errorf("input %d (%s %s): %w", in.Number, in.Kind, in.Name, err)
 				}

@@ -48,6 +48,11 @@ type PriceColumns struct {
 // EachPriceColumns reads what [Ledger.PutPrices] kept, as [Ledger.PriceRows] does,
 // without making rows of it.
 func (l Ledger) EachPriceColumns(ctx context.Context, o Object, each func(*PriceColumns) error) error {
+	return l.eachPriceColumns(ctx, o, func(*pages.Reader) {}, each)
+}
+
+// eachPriceColumns is EachPriceColumns with more columns.
+func (l Ledger) eachPriceColumns(ctx context.Context, o Object, more func(*pages.Reader), each func(*PriceColumns) error) error {
 	var c PriceColumns
 	var reader *pages.Reader
 	rows := columns{ctx: ctx, ledger: l, objects: []Object{o}, add: func(r *pages.Reader) {
@@ -66,6 +71,7 @@ func (l Ledger) EachPriceColumns(ctx context.Context, o Object, each func(*Price
 		r.Add("skuTitle", &c.SkuTitle)
 		r.Add("publisher", &c.Publisher)
 		r.Add("line", &c.Line)
+		more(r)
 	}}
 	defer rows.close()
 	for {

@@ -48,6 +48,7 @@ type relatedRow struct {
 	Relationship  string `parquet:"relationship,dict"`
 }
 
+// priceRow is the row of a sheet that tells nothing besides; see listedRow.
 type priceRow struct {
 	ProductID    string `parquet:"productId,dict"`
 	SkuID        string `parquet:"skuId,dict"`
@@ -80,14 +81,6 @@ type promotionRow struct {
 	Start     int64  `parquet:"start"`
 	End       int64  `parquet:"end"`
 	Discount  string `parquet:"discount"`
-}
-
-type offerRow struct {
-	ProductID   string   `parquet:"productId"`
-	SkuID       string   `parquet:"skuId"`
-	MinLicenses int64    `parquet:"minLicenses"`
-	MaxLicenses int64    `parquet:"maxLicenses"`
-	Conversions []string `parquet:"conversions,list"` // product, SKU, product, SKU …
 }
 
 type lockRow struct {
@@ -146,6 +139,9 @@ func (r *relatedRow) customer() party.Customer {
 
 // PutPrices keeps the rows of one market of a price sheet as a data object.
 func (l Ledger) PutPrices(ctx context.Context, market string, prices []pricing.Row) (Object, error) {
+	if slices.ContainsFunc(prices, func(p pricing.Row) bool { return p.Listing != nil }) {
+		return l.putListed(ctx, market, prices)
+	}
 	rows := make([]priceRow, len(prices))
 	for i, p := range prices {
 		rows[i] = priceRow{p.ProductID, p.SkuID, int32(p.Term), int32(p.Plan), p.Segment, p.Currency, p.UnitPrice.String(),
@@ -170,18 +166,6 @@ func (l Ledger) PutPromotions(ctx context.Context, promotions []pricing.Promotio
 	rows := make([]promotionRow, len(promotions))
 	for i, p := range promotions {
 		rows[i] = promotionRow{p.ID, p.ProductID, p.SkuID, int32(p.Term), int32(p.Plan), int64(p.Start), int64(p.End), p.Discount.String()}
-	}
-	return write(ctx, l, rows)
-}
-
-// PutOffers keeps an offer matrix as a data object.
-func (l Ledger) PutOffers(ctx context.Context, offers []pricing.Offer) (Object, error) {
-	rows := make([]offerRow, len(offers))
-	for i, o := range offers {
-		rows[i] = offerRow{ProductID: o.ProductID, SkuID: o.SkuID, MinLicenses: o.MinLicenses, MaxLicenses: o.MaxLicenses}
-		for _, to := range o.Conversions {
-			rows[i].Conversions = append(rows[i].Conversions, to.ProductID, to.SkuID)
-		}
 	}
 	return write(ctx, l, rows)
 }
