@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,8 +18,9 @@ import (
 )
 
 // owners knows which customers' changes made a subscription, as far as a hash tells:
-// 12 bytes for each, and each customer's id. It is extended by what came in since, and
-// safe for concurrent use.
+// 12 bytes for each, and each customer's id; and to which subscriptions charges belong
+// that were rated elsewhere. It is extended by what came in since, and safe for
+// concurrent use.
 type owners struct {
 	seed  maphash.Seed
 	turn  chan struct{} // has room for whoever extends the index
@@ -33,6 +35,9 @@ type ownerIndex struct {
 	hashes    []uint64
 	places    []uint32
 	customers []string
+	// rated are the hashes of subscriptions with charges that were rated elsewhere, in
+	// order, superseded ones too.
+	rated []uint64
 }
 
 func newOwners() *owners {
@@ -51,8 +56,15 @@ func (x *ownerIndex) madeBy(hash uint64) (ids []string) {
 	return slices.Compact(ids)
 }
 
+// ratedElsewhere reports whether a subscription may have charges that were
+// rated elsewhere.
+func (x *ownerIndex) ratedElsewhere(hash uint64) bool {
+	_, found := slices.BinarySearch(x.rated, hash)
+	return found
+}
+
 // knowing returns an index that knows the inputs, and perhaps later ones.
-func (o *owners) knowing(ctx context.Context, l ledger.Ledger, inputs []ledger.Input) (*ownerIndex, error) {
+func (o *owners) knowing(ctx context.Context, e Env, inputs []ledger.Input) (*ownerIndex, error) {
 	if x := o.index.Load(); x.inputs >= len(inputs) {
 		return x, nil
 	}
@@ -66,7 +78,7 @@ func (o *owners) knowing(ctx context.Context, l ledger.Ledger, inputs []ledger.I
 	if known.inputs >= len(inputs) {
 		return known, nil // somebody else did it meanwhile
 	}
-	x, err := o.extend(ctx, l, known, inputs)
+	x, err := o.extend(ctx, e, known, inputs)
 	if err != nil {
 		return nil, fmt.Errorf("whose subscriptions are: %w", err)
 	}
@@ -80,22 +92,22 @@ type made struct {
 	place uint32
 }
 
-func (o *owners) extend(ctx context.Context, l ledger.Ledger, known *ownerIndex, inputs []ledger.Input) (*ownerIndex, error) {
+func (o *owners) extend(ctx context.Context, e Env, known *ownerIndex, inputs []ledger.Input) (*ownerIndex, error) {
 	x := &ownerIndex{inputs: len(inputs), customers: known.customers}
 	var news []made
-	for group, err := range l.Groups(ctx, inputs[known.inputs:], ledger.Span{Until: ledger.Ever}) {
-		if err != nil {
-			return nil, err
+	last := ""
+	err := e.ledger().EachMade(ctx, inputs[known.inputs:], func(customerID, subscriptionID string) {
+		if customerID != last || len(news) == 0 {
+			last = strings.Clone(customerID)
+			x.customers = append(x.customers, last)
 		}
-		before := len(news)
-		for _, c := range group {
-			if id := madeID(c); id != "" {
-				news = append(news, made{maphash.String(o.seed, id), uint32(len(x.customers))})
-			}
-		}
-		if len(news) > before {
-			x.customers = append(x.customers, strings.Clone(group[0].CustomerID))
-		}
+		news = append(news, made{maphash.String(o.seed, subscriptionID), uint32(len(x.customers) - 1)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if x.rated, err = o.extendRated(ctx, e, known.rated, inputs[known.inputs:]); err != nil {
+		return nil, err
 	}
 	if len(news) == 0 {
 		x.hashes, x.places = known.hashes, known.places
@@ -105,6 +117,27 @@ func (o *owners) extend(ctx context.Context, l ledger.Ledger, known *ownerIndex,
 	news = slices.Compact(news)
 	x.merge(known, news)
 	return x, nil
+}
+
+func (o *owners) extendRated(ctx context.Context, e Env, known []uint64, inputs []ledger.Input) ([]uint64, error) {
+	news := make(map[uint64]bool)
+	for _, in := range inputs {
+		if in.Kind != ledger.Charges {
+			continue
+		}
+		for _, object := range in.Objects {
+			err := e.readLines(ctx, object.Key, func(l *invoice.Line) { news[maphash.String(o.seed, l.SubscriptionID)] = true })
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(news) == 0 {
+		return known, nil
+	}
+	all := slices.AppendSeq(slices.Clone(known), maps.Keys(news))
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // merge fills in what is known and what is new, in the order of the hashes.
@@ -124,23 +157,10 @@ func (x *ownerIndex) merge(known *ownerIndex, news []made) {
 	x.places = append(x.places, known.places[i:]...)
 }
 
-// madeID is the subscription that a change brings into being, if it is taken; "" for
-// any other change.
-func madeID(c *change.Change) string {
-	switch c.Type {
-	case change.Purchased:
-		return c.Subject
-	case change.Upgraded:
-		return c.ToSubscription
-	default:
-		return ""
-	}
-}
-
 // KnowOwners reads whose subscriptions are, if it has not been read yet: the first
 // question then need not wait. It takes some seconds for a million.
 func (r *Reading) KnowOwners(ctx context.Context) error {
-	_, err := r.owners.knowing(ctx, r.env.ledger(), r.at.inputs)
+	_, err := r.owners.knowing(ctx, r.env, r.at.inputs)
 	return err
 }
 
@@ -148,7 +168,7 @@ func (r *Reading) KnowOwners(ctx context.Context) error {
 // which only a mistake brings about, it is the first that is among, and among may be
 // nil; false for none.
 func (r *Reading) Owner(ctx context.Context, subscriptionID string, among func(customerID string) bool) (customerID string, ok bool, err error) {
-	x, err := r.owners.knowing(ctx, r.env.ledger(), r.at.inputs)
+	x, err := r.owners.knowing(ctx, r.env, r.at.inputs)
 	if err != nil {
 		return "", false, err
 	}

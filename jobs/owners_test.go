@@ -12,7 +12,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/calends/calends/pipeline/bucket"
-	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
 )
@@ -180,7 +179,7 @@ func BenchmarkOwners(b *testing.B) {
 	r := read(b, envOn(at))
 	subscriptions := 0
 	for b.Loop() {
-		x, err := newOwners().knowing(b.Context(), ledger.Ledger{Bucket: at}, r.at.inputs)
+		x, err := newOwners().knowing(b.Context(), r.env, r.at.inputs)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -428,13 +428,18 @@ var references = uuid.MustParse("8f5b0f53-0f3c-5b44-9f0e-6a1d1c9c3f10")
 // UUID, else one made of it; a cycle's is made of subscription, term start and cycle.
 func referenceID(c subscription.Charge) string {
 	if c.Change != nil {
-		if isUUID(c.Change.ID) {
-			return c.Change.ID
-		}
-		return uuid.NewSHA1(references, []byte(c.Change.ID)).String()
+		return ReferenceOf(c.Change.ID)
 	}
 	name := c.Term.SubscriptionID + "|" + c.Term.Span.Start.String() + "|" + c.Cycle.First.String()
 	return uuid.NewSHA1(references, []byte(name)).String()
+}
+
+// ReferenceOf is the reference id of an event's lines.
+func ReferenceOf(eventID string) string {
+	if isUUID(eventID) {
+		return eventID
+	}
+	return uuid.NewSHA1(references, []byte(eventID)).String()
 }
 
 func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }

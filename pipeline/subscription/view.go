@@ -18,8 +18,13 @@ type View struct {
 	Layers    []Layer // as in [Standing], but none is settled
 	AutoRenew bool
 	Next      *change.NextTerm // scheduled for the term's end; nil: none
+	// NextPlan is the billing plan of the next cycle; a trial's is what its conversion
+	// defaults to.
+	NextPlan pricing.Plan
 	// Start is the instant at which the term began.
 	Start pricing.Instant
+	// Upgraded is set where an upgrade made it: no cancellation window until it renews.
+	Upgraded bool
 }
 
 // Views yields all subscriptions of the life in the order in which they came to
@@ -37,7 +42,8 @@ func (e End) Views() iter.Seq[View] {
 func (s *subscription) view() View {
 	v := View{
 		Term: s.term, Suspended: s.status == suspended, Ended: s.status == ended, Parked: s.term.Lock == nil,
-		Quantity: s.quantity, AutoRenew: s.autoRenew, Next: s.next, Start: s.start,
+		Quantity: s.quantity, AutoRenew: s.autoRenew, Next: s.next, NextPlan: s.plannedNext(), Start: s.start,
+		Upgraded: s.upgraded,
 	}
 	for _, l := range s.layers {
 		v.Layers = append(v.Layers, Layer{Seats: l.seats, Added: l.added, Closed: l.moved})
