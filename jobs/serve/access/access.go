@@ -74,6 +74,13 @@ func (r Role) May(a Action) bool {
 	}
 }
 
+// LocalID is the principal of whoever has this machine, and TokenIDs is what the ids of
+// programs begin with that have a token of our own.
+const (
+	LocalID  = "local"
+	TokenIDs = "token:"
+)
+
 // Principal is a person or a program that asks.
 type Principal struct {
 	// ID never changes and is nobody else's.
