@@ -39,9 +39,10 @@ func (l Ledger) eachCustomer(ctx context.Context, o Object, each func(party.Cust
 // CustomerFact is what imports say of a customer now.
 type CustomerFact struct {
 	party.Customer
-	// Said is the number of the input that first said the relationship as it stands:
-	// what later ones repeat is no news. In a catalog that begins at a close it is not
-	// before that.
+	// Word is the newest relationship that an import said in words, and Said the number
+	// of the input that first said it: blanks between are no news, nor is what is
+	// repeated. In a catalog that begins at a close it is not before that.
+	Word party.Relationship
 	Said int64
 }
 
@@ -52,8 +53,8 @@ func (c *Catalog) CustomerFact(id string) (f CustomerFact, ok bool) {
 		return f, false
 	}
 	for _, v := range *known {
-		if f.Said == 0 || v.value.Relationship != f.Relationship {
-			f.Said = v.input
+		if word := v.value.Relationship; word != "" && word != f.Word {
+			f.Word, f.Said = word, v.input
 		}
 		f.Customer = v.value
 	}

@@ -64,26 +64,29 @@ func TestRelationshipsComeBack(t *testing.T) {
 	}
 }
 
-// What an input repeats is no news: the word is as old as the input that said it first.
+// What an input repeats is no news, and a blank is none: the word is as old as the input
+// that said it first.
 func TestWhenARelationshipWasSaid(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	for i, tt := range []struct {
-		says  party.Relationship
-		since int64
+		says, word party.Relationship
+		since      int64
 	}{
-		{party.Unasked, 1},
-		{party.Unasked, 1},
-		{party.Declined, 3},
-		{"", 4},
-		{"", 4},
-		{party.Declined, 6},
+		{"", "", 0},
+		{party.Unasked, party.Unasked, 2},
+		{party.Unasked, party.Unasked, 2},
+		{"", party.Unasked, 2},
+		{party.Unasked, party.Unasked, 2},
+		{party.Declined, party.Declined, 6},
+		{"", party.Declined, 6},
+		{party.Unasked, party.Unasked, 8},
 	} {
-		s.take(ledger.Customers, "", must(s.PutCustomers(s.ctx, []party.Customer{
-			{ID: "C", Name: fmt.Sprint("as input ", i+1, " names it"), PartnerID: "P", Country: "DE", Relationship: tt.says}})))
+		name := fmt.Sprint("as input ", i+1, " names it")
+		s.take(ledger.Customers, "", must(s.PutCustomers(s.ctx, []party.Customer{{ID: "C", Name: name, PartnerID: "P", Country: "DE", Relationship: tt.says}})))
 		got, ok := s.load(t).CustomerFact("C")
-		if !ok || got.Relationship != tt.says || got.Said != tt.since || got.Name != fmt.Sprint("as input ", i+1, " names it") {
-			t.Errorf("after input %d: %+v, want %q since input %d", i+1, got, tt.says, tt.since)
+		if !ok || got.Relationship != tt.says || got.Word != tt.word || got.Said != tt.since || got.Name != name {
+			t.Errorf("after input %d: %+v, want %q, and %q since input %d", i+1, got, tt.says, tt.word, tt.since)
 		}
 	}
 	if got, ok := s.load(t).CustomerFact("nobody"); ok {

@@ -41,6 +41,7 @@ func TestKindOfKey(t *testing.T) {
 		"users/anna/0001.json":                                  JobKey,
 		"tokens/abc/0001.json":                                  JobKey,
 		"audit/day=2026-11-23/x.jsonl":                          JobKey,
+		"relationships/dd6c7dae-4000/0001.json":                 JobKey,
 		"inbox":                                                 ForeignKey,
 		"inboxes/x.csv":                                         ForeignKey,
 	} {
