@@ -1,0 +1,83 @@
+package page
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/calends/calends/jobs/serve/access"
+	"github.com/calends/calends/jobs/serve/audit"
+	"github.com/calends/calends/pipeline/party"
+)
+
+func (s *Site) registerCustomers() {
+	s.register(http.MethodGet, "/customers", "page-customers", access.SeeCustomers, s.customers)
+	s.register(http.MethodGet, "/customers/{customer}", "page-customer", access.SeeCustomers, s.customer)
+}
+
+type customerRow struct {
+	party.Customer
+	Partner string
+}
+
+type customersBody struct {
+	Words    string
+	Partners []choice
+	Rows     []customerRow
+	Pager    pager
+}
+
+func (s *Site) customers(a ask) (answer, error) {
+	book, _, err := s.book()
+	if err != nil {
+		return answer{}, err
+	}
+	body := customersBody{Words: a.FormValue("q")}
+	partner := a.FormValue("partner")
+	for _, p := range book.seen(a.who) {
+		body.Partners = append(body.Partners, choice{p.ID, p.Name, p.ID == partner})
+	}
+	words := strings.Fields(strings.ToLower(body.Words))
+	var found []party.Customer
+	for _, c := range book.customers {
+		if a.who.Sees(c.PartnerID) && (partner == "" || c.PartnerID == partner) && isCustomer(words, c) {
+			found = append(found, c)
+		}
+	}
+	from, to, p := a.page(len(found))
+	body.Pager = p
+	for _, c := range found[from:to] {
+		body.Rows = append(body.Rows, customerRow{c, book.name(c.PartnerID)})
+	}
+	return answer{template: "customers", title: "Customers", place: "Customers", body: body}, nil
+}
+
+// isCustomer reports whether all words occur in a customer's name, domain or id.
+func isCustomer(words []string, c party.Customer) bool {
+	if len(words) == 0 {
+		return true
+	}
+	text := strings.ToLower(c.Name + "\n" + c.Domain + "\n" + c.ID + "\n" + c.Country)
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			return false
+		}
+	}
+	return true
+}
+
+type customerBody struct {
+	customerRow
+}
+
+func (s *Site) customer(a ask) (answer, error) {
+	book, _, err := s.book()
+	if err != nil {
+		return answer{}, err
+	}
+	c, ok := book.byID[a.PathValue("customer")]
+	if !ok || !a.who.Sees(c.PartnerID) {
+		return answer{}, errNotFound
+	}
+	audit.About(a.Context(), c.PartnerID, "customer "+c.ID)
+	return answer{template: "customer", title: c.Name, place: "Customers", crumbs: []crumb{{"Customers", "/customers"}}, body: customerBody{customerRow{c, book.name(c.PartnerID)}}}, nil
+}
