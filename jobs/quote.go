@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,8 +9,6 @@ import (
 
 	"github.com/calends/calends/pipeline/change"
 	"github.com/calends/calends/pipeline/invoice"
-	"github.com/calends/calends/pipeline/party"
-	"github.com/calends/calends/pipeline/subscription"
 	"github.com/calends/calends/pricing"
 )
 
@@ -109,9 +106,10 @@ type Recurring struct {
 	Before *Amounts      `json:"sumBefore,omitempty"`
 	// Renewal is the first charge of the next term at the prices known now;
 	// absent where the subscription would not renew. RenewalParked says why it
-	// renews but has no price by then.
+	// renews but has no price by then. RenewalBefore is that charge without the change.
 	Renewal       *CycleCharge `json:"renewal,omitempty"`
 	RenewalParked string       `json:"renewalParked,omitempty"`
+	RenewalBefore *CycleCharge `json:"renewalBefore,omitempty"`
 }
 
 // CycleCharge is the charge of one cycle.
@@ -126,14 +124,14 @@ type CycleCharge struct {
 // Quote says what a change would bill: it lives the customer's history with
 // and without it and compares the lines. Nothing is recorded.
 func (e Env) Quote(ctx context.Context, plan QuotePlan) (QuoteResult, error) {
-	q, err := e.newQuotation(ctx, plan)
-	if err != nil {
-		return QuoteResult{}, fmt.Errorf("quote %s: %w", quoteName(plan.Type), err)
+	r, err := e.Read(ctx)
+	if err == nil {
+		var result QuoteResult
+		if result, err = r.quote(ctx, plan); err == nil {
+			return result, nil
+		}
 	}
-	if err := q.run(ctx); err != nil {
-		return QuoteResult{}, fmt.Errorf("quote %s: %w", quoteName(plan.Type), err)
-	}
-	return q.result, nil
+	return QuoteResult{}, fmt.Errorf("quote %s: %w", quoteName(plan.Type), err)
 }
 
 func quoteName(t change.Type) string {
@@ -151,74 +149,48 @@ func quoteName(t change.Type) string {
 	}
 }
 
-// quotation is a quote in the making.
-type quotation struct {
-	plan   QuotePlan
-	world  *quoteWorld
-	change *change.Change
-	// without and with are the customer's history.
-	without, with invoice.Customer
-	month         pricing.Month
-	digits        int
-	result        QuoteResult
+// quote is a cart of one change, told as one.
+func (r *Reading) quote(ctx context.Context, plan QuotePlan) (QuoteResult, error) {
+	c, err := r.quotedCustomer(ctx, plan)
+	if err != nil {
+		return QuoteResult{}, err
+	}
+	q, err := r.newQuotation(c, plan.Stranger, []*change.Change{plan.change(c)})
+	if err != nil {
+		return QuoteResult{}, err
+	}
+	q.asImported = true
+	if err := q.run(ctx); err != nil {
+		return QuoteResult{}, err
+	}
+	cart := q.result
+	one := cart.Changes[0]
+	return QuoteResult{
+		Type: one.Type, Time: one.Time, CustomerID: cart.CustomerID, SubscriptionID: one.SubscriptionID, Currency: cart.Currency, Month: cart.Month,
+		Refused: one.Refused, Exceptions: cart.Exceptions, Lines: cart.Lines, Instead: cart.Instead, ThisMonth: cart.ThisMonth,
+		Next: cart.FromNextMonth, Notes: slices.Concat(q.books, one.Notes, cart.Notes), ReturnableUntil: one.ReturnableUntil,
+	}, nil
 }
 
-// newQuotation finds the customer and makes the change.
-func (e Env) newQuotation(ctx context.Context, plan QuotePlan) (*quotation, error) {
-	at, err := e.snapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	catalog, err := e.ledger().Load(ctx, at.inputs, at.closes, nil, e.Policies)
-	if err != nil {
-		return nil, err
-	}
-	q := &quotation{plan: plan, month: plan.At.Date().Month(), world: &quoteWorld{World: catalog, borrowed: make(map[string]pricing.Month)}}
+// quotedCustomer finds whose change it is.
+func (r *Reading) quotedCustomer(ctx context.Context, plan QuotePlan) (c invoice.Customer, err error) {
 	switch {
 	case plan.Stranger != nil:
-		q.without.ID = strangerID
-		q.world.stranger = plan.Stranger.payer(e.Policies(""))
+		return invoice.Customer{ID: strangerID}, nil
 	case plan.SubscriptionID != "" && plan.Type != change.Purchased:
-		if q.without, err = e.ownerOf(ctx, at, plan.SubscriptionID, plan.CustomerID); err != nil {
-			return nil, err
-		}
+		return r.env.ownerOf(ctx, r.at, plan.SubscriptionID, plan.CustomerID)
 	case plan.CustomerID != "":
-		if q.without, err = e.historyOf(ctx, at, plan.CustomerID); err != nil {
-			return nil, err
-		}
+		return r.CustomerHistory(ctx, plan.CustomerID)
 	default:
-		return nil, fmt.Errorf("%w: name the customer, or the market and currency of one", ErrUsage)
-	}
-	payer, code := q.world.Payer(q.without.ID, q.month)
-	if code == pricing.UnknownCustomer {
-		return nil, fmt.Errorf("%w: customer %s was not taken in", ErrMissing, q.without.ID)
-	}
-	if payer != nil {
-		q.result.Currency = payer.Partner.BillingCurrency
-		q.digits, _ = pricing.MinorDigits(q.result.Currency)
-	}
-	q.hypothesis()
-	q.noteBooks(at)
-	return q, nil
-}
-
-// strangerID is the id of a customer that the ledger does not have, and of its
-// partner.
-const strangerID = "quote"
-
-func (s Stranger) payer(policies subscription.Policies) *subscription.Payer {
-	return &subscription.Payer{
-		Partner:  party.Partner{ID: strangerID, Name: strangerID, BillingCurrency: s.Currency, TaxRate: s.TaxRate},
-		Customer: party.Customer{ID: strangerID, Name: strangerID, Country: cmp.Or(s.Market, "none"), Segment: s.Segment, PartnerID: strangerID},
-		Policies: policies,
+		return c, fmt.Errorf("%w: name the customer, or the market and currency of one", ErrUsage)
 	}
 }
 
-// hypothesis puts the change into the customer's history.
-func (q *quotation) hypothesis() {
-	p := q.plan
+// change is what the plan says might happen, under an id that nothing of the
+// customer's has.
+func (p QuotePlan) change(of invoice.Customer) *change.Change {
 	taken := make(map[string]bool)
-	for _, c := range q.without.Changes {
+	for _, c := range of.Changes {
 		taken[c.ID], taken[c.Subject], taken[c.ToSubscription] = true, true, true
 	}
 	unused := "quote"
@@ -226,7 +198,7 @@ func (q *quotation) hypothesis() {
 		unused += "-"
 	}
 	c := &change.Change{
-		ID: unused, Type: p.Type, At: p.At, Subject: p.SubscriptionID, CustomerID: q.without.ID, Override: p.Override,
+		ID: unused, Type: p.Type, At: p.At, Subject: p.SubscriptionID, CustomerID: of.ID, Override: p.Override,
 		SKU: pricing.SKU{ProductID: p.ProductID}, TermDuration: p.TermDuration, BillingCycle: p.BillingCycle,
 		PromotionID: p.PromotionID, Quantity: p.Quantity, ToSubscription: p.ToSubscription, IsTrial: p.IsTrial,
 		CustomTermEnd: p.CustomTermEnd, UnitPrice: p.UnitPrice, Currency: p.PriceCurrency,
@@ -240,13 +212,5 @@ func (q *quotation) hypothesis() {
 	if p.Type == change.Upgraded && p.Quantity != nil && p.ToSubscription == "" {
 		c.ToSubscription = unused // a part of the seats needs an id of its own
 	}
-	q.change = c
-	q.with = q.without
-	q.with.Changes = append(slices.Clone(q.without.Changes), c)
-	slices.SortStableFunc(q.with.Changes, change.Compare)
-	q.result.Type, q.result.Time, q.result.Month = string(c.Type), c.At.String(), q.month.String()
-	q.result.CustomerID, q.result.SubscriptionID = c.CustomerID, c.Subject
-	if p.Stranger != nil {
-		q.result.CustomerID = ""
-	}
+	return c
 }

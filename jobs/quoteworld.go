@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -38,6 +39,18 @@ func (w *quoteWorld) Partner(id string, month pricing.Month) (party.Partner, boo
 		return w.stranger.Partner, true
 	}
 	return w.World.Partner(id, month)
+}
+
+// strangerID is the id of a customer that the ledger does not have, and of its
+// partner.
+const strangerID = "quote"
+
+func (s Stranger) payer(policies subscription.Policies) *subscription.Payer {
+	return &subscription.Payer{
+		Partner:  party.Partner{ID: strangerID, Name: strangerID, BillingCurrency: s.Currency, TaxRate: s.TaxRate},
+		Customer: party.Customer{ID: strangerID, Name: strangerID, Country: cmp.Or(s.Market, "none"), Segment: s.Segment, PartnerID: strangerID},
+		Policies: policies,
+	}
 }
 
 // borrowFrom is how many months back a rate is looked for.
