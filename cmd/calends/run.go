@@ -34,6 +34,7 @@ type cli struct {
 	Schedule  scheduleCmd  `cmd:"" help:"Run jobs by themselves, by the calendar, until it is stopped."`
 	RunJob    runJobCmd    `cmd:"" name:"run" help:"Run one job now, or all that is due."`
 	Runs      runsCmd      `cmd:"" help:"List what ran, or show one run in full."`
+	Token     tokenCmd     `cmd:"" help:"Make, list and take back tokens for programs that ask calends serve."`
 	Config    configCmd    `cmd:"" help:"Check the configuration."`
 	Bench     benchCmd     `cmd:"" help:"Bill an invented month of any size, and say how long it took."`
 	Version   versionCmd   `cmd:"" help:"Print the program's version."`
