@@ -38,6 +38,13 @@ type sample struct {
 // samples has one for each operation; an operation without fails the scan.
 var samples = map[string]sample{
 	"get-self": {open: true},
+
+	"list-prices":        {open: true, query: "market=NL&month=2024-03"},
+	"get-price":          {open: true, query: "market=NL&month=2024-03&productId=CFQ7TTC0LH18&skuId=1&termDuration=P1Y&billingPlan=Annual&currency=EUR"},
+	"look-up-prices":     {open: true, body: `{"month":"2024-03","keys":[{"market":"NL","productId":"CFQ7TTC0LH18","skuId":"0001","termDuration":"P1Y","billingPlan":"Annual"}]}`},
+	"list-price-changes": {open: true, query: "market=NL&from=2024-02&to=2024-03"},
+	"list-price-sheets":  {open: true},
+	"get-price-sheet":    {open: true, path: "/v1/price-sheets/NL/2024-03"},
 }
 
 // secretsOf is all that would give a partner away: ids, names and domains of it and of

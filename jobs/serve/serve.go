@@ -104,7 +104,8 @@ func (s *Server) isSecure() bool {
 
 func (s *Server) desk(ctx context.Context) api.Desk {
 	w := s.world
-	return api.Desk{Env: w.Env, Current: current.New(ctx, w.Env, w.Now, often), Now: w.Now, Trail: w.Trail, Log: w.Log, Version: w.Version}
+	now := current.New(ctx, w.Env, w.Now, often)
+	return api.Desk{Env: w.Env, Current: now, Prices: now.Prices(w.Log), Now: w.Now, Trail: w.Trail, Log: w.Log, Version: w.Version}
 }
 
 // health answers /healthz and /readyz without a sign-in, and tells nothing of anybody.
@@ -137,6 +138,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if s.secure != nil {
 		l = tls.NewListener(l, s.secure.config())
 	}
+	s.api.Prices.Warm()
+	defer s.api.Prices.Wait()
 	requests, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	server := &http.Server{

@@ -17,6 +17,7 @@ import (
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
+	"github.com/calends/calends/jobs/serve/pricebook"
 )
 
 // Desk is what operations work with.
@@ -24,6 +25,7 @@ type Desk struct {
 	// Env is what jobs work with today.
 	Env     func() jobs.Env
 	Current *current.Current
+	Prices  *pricebook.Shelf
 	Now     func() time.Time
 	Trail   audit.Trail
 	Log     *slog.Logger
@@ -60,6 +62,7 @@ func New(mux *http.ServeMux, d Desk) *API {
 		"Amounts, prices, rates and quantities are decimal text; dates are days of UTC. What belongs to a partner that the caller does not belong to is answered like what does not exist."
 	a := &API{Desk: d, huma: humago.New(mux, config)}
 	a.registerSelf()
+	a.registerPrices()
 	return a
 }
 
@@ -68,6 +71,12 @@ func (a *API) Routes() []Route { return a.routes }
 
 // Document is the OpenAPI document, YAML.
 func (a *API) Document() ([]byte, error) { return a.huma.OpenAPI().YAML() }
+
+// onlyAsks is the metadata of a POST that changes nothing: a question that is too long
+// for a query.
+var onlyAsks = map[string]any{onlyAsked: true}
+
+const onlyAsked = "only asked"
 
 // register adds an operation and the action that whoever asks must be allowed. What a
 // principal does not see does not exist: the answer is [notFound], as for any other id.
@@ -79,7 +88,7 @@ func register[I, O any](a *API, needs access.Action, op huma.Operation, do func(
 	op.Security = []map[string][]string{{"token": {}}}
 	op.BodyReadTimeout = -1 // the server's own, which ends with the body
 	kind := audit.Did
-	if op.Method == http.MethodGet || op.Method == http.MethodHead {
+	if op.Method == http.MethodGet || op.Method == http.MethodHead || op.Metadata[onlyAsked] != nil {
 		kind = audit.Saw
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {

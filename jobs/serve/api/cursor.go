@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // Page is how a list is asked for.
@@ -15,8 +17,8 @@ type Page struct {
 	Cursor string `query:"cursor" maxLength:"200" doc:"The next of an earlier answer to the same question"`
 }
 
-// list is one page of items.
-type list[T any] struct {
+// List is one page of items.
+type List[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty" doc:"Cursor of the next page; absent at the end"`
 }
@@ -108,4 +110,13 @@ func unlessHad[T any](c Conditional, tag string, body func() (T, error)) (*tagge
 		return nil, err
 	}
 	return &tagged[T]{Status: http.StatusOK, ETag: tag, Body: made}, nil
+}
+
+// conditionalOperation documents that an operation answers 304.
+func conditionalOperation(op huma.Operation) huma.Operation {
+	if op.Responses == nil {
+		op.Responses = make(map[string]*huma.Response)
+	}
+	op.Responses["304"] = &huma.Response{Description: "The answer that the caller has still holds"}
+	return op
 }

@@ -63,7 +63,16 @@ func (s *Shelf) Book() (*Book, error) {
 	return h.book, nil
 }
 
-// Wait waits for what [Shelf.Book] began.
+// Warm begins to read the first book, so that nobody has to wait for it.
+func (s *Shelf) Warm() {
+	s.behind.Go(func() {
+		if _, err := s.Book(); err != nil && s.Context.Err() == nil {
+			s.Log.Error("price sheets could not be read; who asks for prices is told why", "error", err)
+		}
+	})
+}
+
+// Wait waits for what [Shelf.Book] and [Shelf.Warm] began.
 func (s *Shelf) Wait() { s.behind.Wait() }
 
 // read reads the book that comes after another, unless somebody else just did.
