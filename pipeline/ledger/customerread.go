@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/calends/calends/pipeline/ledger/pages"
 	"github.com/calends/calends/pipeline/party"
@@ -59,4 +60,14 @@ func (c *Catalog) CustomerFact(id string) (f CustomerFact, ok bool) {
 		f.Customer = v.value
 	}
 	return f, true
+}
+
+// InputCustomers returns the customers that an input brought, in its order.
+func (l Ledger) InputCustomers(ctx context.Context, in Input) (customers []party.Customer, err error) {
+	for _, o := range in.Objects {
+		if err := l.eachCustomer(ctx, o, func(c party.Customer) { customers = append(customers, c) }); err != nil {
+			return nil, fmt.Errorf("input %d (%s %s): %w", in.Number, in.Kind, in.Name, err)
+		}
+	}
+	return customers, nil
 }
