@@ -63,7 +63,36 @@ func New(mux *http.ServeMux, d Desk) *API {
 	a := &API{Desk: d, huma: humago.New(mux, config)}
 	a.registerSelf()
 	a.registerPrices()
+	a.complete()
 	return a
+}
+
+// complete says in the document what holds for all operations.
+func (a *API) complete() {
+	document := a.huma.OpenAPI()
+	document.Servers = []*huma.Server{{URL: "/", Description: "The server that gave this document"}}
+	for _, s := range document.Components.Schemas.Map() {
+		listsAreThere(s)
+	}
+}
+
+// listsAreThere says that an empty list is [], not null.
+func listsAreThere(s *huma.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Type == huma.TypeArray {
+		s.Nullable = false
+	}
+	listsAreThere(s.Items)
+	for _, p := range s.Properties {
+		listsAreThere(p)
+	}
+	for _, several := range [][]*huma.Schema{s.OneOf, s.AnyOf, s.AllOf} {
+		for _, one := range several {
+			listsAreThere(one)
+		}
+	}
 }
 
 // Routes are all operations, for whoever wants to try each.
@@ -91,15 +120,10 @@ func register[I, O any](a *API, needs access.Action, op huma.Operation, do func(
 	if op.Method == http.MethodGet || op.Method == http.MethodHead || op.Metadata[onlyAsked] != nil {
 		kind = audit.Saw
 	}
+	// Before anything of the request is looked at: a stranger learns nothing of it.
+	op.Middlewares = append(op.Middlewares, a.allows(needs, op.OperationID))
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		who, ok := access.From(ctx)
-		if !ok {
-			return nil, problem(http.StatusUnauthorized, "not-signed-in", "sign in, or send a token: Authorization: Bearer ...")
-		}
-		if !who.May(needs) {
-			refused := problem(http.StatusForbidden, "not-allowed", "the role does not allow "+string(needs))
-			return nil, cmp.Or(a.note(ctx, audit.Refused, who, needs, op.OperationID, refused), refused)
-		}
+		who, _ := access.From(ctx)
 		out, err := do(ctx, who, in)
 		if err != nil {
 			err = a.problemOf(err)
@@ -109,6 +133,39 @@ func register[I, O any](a *API, needs access.Action, op huma.Operation, do func(
 		}
 		return out, err
 	})
+}
+
+// allows lets those through who are signed in and may do what is needed.
+func (a *API) allows(needs access.Action, operation string) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		who, ok := access.From(ctx.Context())
+		var refused error
+		switch {
+		case !ok:
+			refused = problem(http.StatusUnauthorized, "not-signed-in", "sign in, or send a token: Authorization: Bearer ...")
+			ctx.SetHeader("WWW-Authenticate", `Bearer realm="calends"`)
+		case !who.May(needs):
+			refused = problem(http.StatusForbidden, "not-allowed", "the role does not allow "+string(needs))
+			refused = cmp.Or(a.note(ctx.Context(), audit.Refused, who, needs, operation, refused), refused)
+		default:
+			next(ctx)
+			return
+		}
+		a.answer(ctx, refused)
+	}
+}
+
+// answer writes a problem.
+func (a *API) answer(ctx huma.Context, err error) {
+	status := http.StatusInternalServerError
+	if s := huma.StatusError(nil); errors.As(err, &s) {
+		status = s.GetStatus()
+	}
+	ctx.SetHeader("Content-Type", "application/problem+json")
+	ctx.SetStatus(status)
+	if err := a.huma.Marshal(ctx.BodyWriter(), "application/json", err); err != nil {
+		a.Log.Debug("nobody reads the answer", "error", err)
+	}
 }
 
 // note tells the trail of an answer. Without the trail there is no answer; what was
