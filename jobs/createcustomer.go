@@ -20,9 +20,9 @@ import (
 type CustomerPlan struct {
 	// Customer has an id, which nobody else has yet, and no relationship.
 	Customer party.Customer
-	// By and Key are whoever asks, and the key under which they ask for it: the same
-	// once more creates nothing.
-	By, Key string
+	// Key is the caller's own: the same customer under the same key is created once. Keys
+	// of two partners have nothing to do with each other.
+	Key string
 	// AnyID: the id was not asked for, it only has to be a new one.
 	AnyID bool
 	// AllowDuplicate creates it although the partner has a customer of this domain.
@@ -90,7 +90,7 @@ func (e Env) CreateCustomer(ctx context.Context, known *Reading, plan CustomerPl
 // inputName is what the ledger calls the input: a key says nothing to anybody else, and
 // may be any text.
 func (p CustomerPlan) inputName() string {
-	sum := sha256.Sum256([]byte(p.By + "\x00" + p.Key))
+	sum := sha256.Sum256([]byte(p.Customer.PartnerID + "\x00" + p.Key))
 	return "customer-" + hex.EncodeToString(sum[:16]) + ".csv"
 }
 

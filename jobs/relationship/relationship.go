@@ -105,7 +105,7 @@ var (
 	// ErrAccepted: there is nothing to ask for.
 	ErrAccepted = errors.New("the relationship is accepted already")
 	// ErrNoRequest: there is nothing to withdraw.
-	ErrNoRequest = errors.New("no request waits for an answer")
+	ErrNoRequest = errors.New("no such request waits for an answer")
 	// ErrMeanwhile: somebody else asked or answered at the same time.
 	ErrMeanwhile = errors.New("somebody else has asked or answered meanwhile; look again")
 )

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -64,6 +65,9 @@ func (o *office) by(name string, at time.Time) relationship.Asker {
 // last two by the link of the request of that number.
 func (o *office) do(what string, at time.Time) error {
 	verb, number, _ := strings.Cut(what, " ")
+	if verb == "withdraw" && number == "" {
+		number = fmt.Sprint(len(o.tokens)) // in most lines the only one
+	}
 	link := func() relationship.Token {
 		for _, t := range o.tokens {
 			if fmt.Sprint(t.Number) == number {
@@ -81,7 +85,11 @@ func (o *office) do(what string, at time.Time) error {
 		}
 		return err
 	case "withdraw":
-		_, err := o.store.Withdraw(o.Context(), o.fact, o.by("Ann Agent", at))
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			o.Fatal(err)
+		}
+		_, err = o.store.Withdraw(o.Context(), o.fact, n, o.by("Ann Agent", at))
 		return err
 	case "accept", "decline":
 		_, err := o.store.Answer(o.Context(), o.fact, link(), verb == "accept", o.by("Carl Customer", at))
@@ -130,6 +138,7 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 		{"a yes is not said twice", party.Unasked, "ask, accept 1, accept 1", relationship.Accepted, relationship.ErrLink},
 		{"the next request ends the link of the one before", party.Unasked, "ask, ask, accept 1", relationship.Requested, relationship.ErrLink},
 		{"the link of the newest is good", party.Unasked, "ask, ask, accept 2", relationship.Accepted, nil},
+		{"only the newest request is withdrawn", party.Unasked, "ask, ask, withdraw 1", relationship.Requested, relationship.ErrNoRequest},
 		{"a link that was withdrawn is over", party.Unasked, "ask, withdraw, accept 1", relationship.None, relationship.ErrLink},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -511,6 +520,9 @@ func TestNobodyIsAcceptedByAccident(t *testing.T) {
 				continue
 			}
 			waits := newest != 0 && at.Before(expires)
+			if step == "withdraw" {
+				step = fmt.Sprint(step, " ", newest)
+			}
 			if step == "accept" || step == "decline" {
 				if len(o.tokens) == 0 {
 					continue
@@ -523,16 +535,16 @@ func TestNobodyIsAcceptedByAccident(t *testing.T) {
 				newest, expires, accepted = o.tokens[len(o.tokens)-1].Number, at.Add(relationship.Valid), false
 			case step == "ask" && !accepted:
 				rt.Fatalf("ask: %v", err)
-			case step == "withdraw" && (err == nil) != waits:
-				rt.Fatalf("withdraw: %v, while a request waits: %t", err, waits)
-			case step == "withdraw" && err == nil:
+			case strings.HasPrefix(step, "withdraw") && (err == nil) != waits:
+				rt.Fatalf("%s: %v, while a request waits: %t", step, err, waits)
+			case strings.HasPrefix(step, "withdraw") && err == nil:
 				newest = 0
 			case strings.HasSuffix(step, fmt.Sprint(" ", newest)) && waits:
 				if err != nil {
 					rt.Fatalf("%s: %v", step, err)
 				}
 				accepted, newest = strings.HasPrefix(step, "accept"), 0
-			case step != "ask" && step != "withdraw" && err == nil:
+			case step != "ask" && !strings.HasPrefix(step, "withdraw") && err == nil:
 				rt.Fatalf("%s was heard, and request %d waits", step, newest)
 			}
 			if got := o.state(at); (got == relationship.Accepted) != accepted {

@@ -122,17 +122,18 @@ func (s *Store) Request(ctx context.Context, fact ledger.CustomerFact, by Asker,
 	return token, r, nil
 }
 
-// Withdraw takes the open request back. Errors: ErrNoRequest, ErrMeanwhile.
-func (s *Store) Withdraw(ctx context.Context, fact ledger.CustomerFact, by Asker) (Record, error) {
+// Withdraw takes a request back that waits for its answer. Errors: ErrNoRequest,
+// ErrMeanwhile.
+func (s *Store) Withdraw(ctx context.Context, fact ledger.CustomerFact, number int, by Asker) (Record, error) {
 	fail := func(err error) (Record, error) {
-		return Record{}, fmt.Errorf("withdraw the request to customer %s: %w", fact.ID, err)
+		return Record{}, fmt.Errorf("withdraw request %d to customer %s: %w", number, fact.ID, err)
 	}
 	records, err := s.records(ctx, fact.ID)
 	if err != nil {
 		return fail(err)
 	}
 	standing := Stands(fact, records, by.At)
-	if standing.Open() == nil {
+	if open := standing.Open(); open == nil || open.Number != number {
 		return fail(ErrNoRequest)
 	}
 	r := by.record(fact, standing, len(records)+1, SaysWithdrawn)
