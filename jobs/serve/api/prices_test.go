@@ -23,6 +23,7 @@ import (
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
 	"github.com/calends/calends/jobs/serve/servetest"
+	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pricing"
 	"github.com/calends/calends/pricing/pricesheet"
 )
@@ -366,7 +367,7 @@ func TestWholeSheets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, tiered := 0, 0
+	rows, told := 0, 0
 	for _, market := range reading.Catalog().Markets() {
 		sheet, err := reading.Catalog().Sheet(market, pricing.MonthOf(2024, 3))
 		if err != nil {
@@ -381,7 +382,16 @@ func TestWholeSheets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := sheet.Rows()
+		source := slices.IndexFunc(reading.Catalog().SheetSources(), func(s ledger.SheetSource) bool { return s.Market == market && s.Month == sheet.Month })
+		var want []pricing.Row
+		for _, o := range reading.Catalog().SheetSources()[source].Objects {
+			own, err := ledger.Ledger{Bucket: d.env.Bucket}.ListedRows(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, own...)
+		}
+		want = pricing.NewSheet(market, sheet.Month, "", "", want).Rows()
 		if len(read.Rows) != len(want) || len(read.Unknown) > 0 {
 			t.Fatalf("%s: read %d rows, want %d; unknown columns %v", path, len(read.Rows), len(want), read.Unknown)
 		}
@@ -390,14 +400,17 @@ func TestWholeSheets(t *testing.T) {
 			if !r.UnitPrice.Equal(want[i].UnitPrice) || r.UnitPrice.String() != want[i].UnitPrice.String() {
 				t.Errorf("%s: row %d: price %s, want %s", path, i, r.UnitPrice, want[i].UnitPrice)
 			}
-			r.UnitPrice = want[i].UnitPrice
+			if (r.Listing == nil) != (want[i].Listing == nil) || r.Listing != nil && *r.Listing != *want[i].Listing {
+				t.Errorf("%s: row %d: told %+v, want %+v", path, i, r.Listing, want[i].Listing)
+			}
+			if r.Listing != nil {
+				told++
+			}
+			r.UnitPrice, r.Listing = want[i].UnitPrice, want[i].Listing
 			if r != want[i] {
 				t.Errorf("%s: row %d:\ngot  %+v\nwant %+v", path, i, r, want[i])
 			}
 			rows++
-			if r.Tiered {
-				tiered++
-			}
 		}
 		if w := d.ask(http.MethodGet, path, "", "If-None-Match", w.Header().Get("ETag")); w.Code != 304 || w.Body.Len() > 0 {
 			t.Errorf("%s again: %d with %d bytes", path, w.Code, w.Body.Len())
@@ -408,8 +421,8 @@ func TestWholeSheets(t *testing.T) {
 		}
 		parquetRows(t, p, want)
 	}
-	if rows < 100 {
-		t.Fatalf("%d rows, %d of them tiered", rows, tiered)
+	if rows < 100 || told < 100 {
+		t.Fatalf("%d rows, %d with what they tell", rows, told)
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/serve/access"
-	"github.com/calends/calends/jobs/serve/pricebook"
 	"github.com/calends/calends/pricing"
 )
 
@@ -35,12 +34,12 @@ func (a *API) registerPriceSheets() {
 	})
 	register(a, access.SeePrices, conditionalOperation(huma.Operation{OperationID: "get-price-sheet", Method: http.MethodGet, Path: "/v1/price-sheets/{market}/{month}",
 		Summary: "Get a whole price sheet", Tags: []string{"Prices"}, Errors: []int{http.StatusNotFound},
-		Description: "All rows of the sheet of this very month, in the columns of Microsoft's price sheet that are kept. As CSV prices and instants are exact text, and the file can be taken in again; " +
-			"PricingTierRangeMin says tiered where the file had a range. As Parquet UnitPrice is DECIMAL(18,6), rounded half even, with the exact text beside it.",
+		Description: "All rows of the sheet of this very month, in the columns of Microsoft's price sheet. As CSV prices and instants are exact text, and the file can be taken in again; " +
+			"of a PricingTierRange only that there was one is known: PricingTierRangeMin says tiered. As Parquet UnitPrice is DECIMAL(18,6), rounded half even, with the exact text beside it.",
 		Responses: map[string]*huma.Response{"200": {Description: "The sheet", Content: map[string]*huma.MediaType{
 			csvType: {Schema: &huma.Schema{Type: huma.TypeString}}, parquetType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}}},
-	}), func(_ context.Context, _ access.Principal, in *getPriceSheet) (*wholeSheet, error) {
-		return a.getPriceSheet(in)
+	}), func(ctx context.Context, _ access.Principal, in *getPriceSheet) (*wholeSheet, error) {
+		return a.getPriceSheet(ctx, in)
 	})
 }
 
@@ -275,7 +274,7 @@ type wholeSheet struct {
 	Body        func(huma.Context)
 }
 
-func (a *API) getPriceSheet(in *getPriceSheet) (*wholeSheet, error) {
+func (a *API) getPriceSheet(ctx context.Context, in *getPriceSheet) (*wholeSheet, error) {
 	month, err := pricing.ParseMonth(in.Month)
 	if err != nil {
 		return nil, invalid("path.month", err.Error(), in.Month)
@@ -295,18 +294,22 @@ func (a *API) getPriceSheet(in *getPriceSheet) (*wholeSheet, error) {
 		out.Body = func(c huma.Context) { c.SetStatus(http.StatusNotModified) }
 		return out, nil
 	}
-	write := (*pricebook.Sheet).WriteCSV
+	told, err := a.Prices.Told(ctx, sheet)
+	if err != nil {
+		return nil, err
+	}
+	write := told.WriteCSV
 	out.ContentType = csvType + "; charset=utf-8"
 	if format == "parquet" {
 		if err := sheet.FitsParquet(); err != nil {
 			return nil, problem(http.StatusUnprocessableEntity, "does-not-fit", err.Error())
 		}
-		write, out.ContentType = (*pricebook.Sheet).WriteParquet, parquetType
+		write, out.ContentType = told.WriteParquet, parquetType
 	}
 	out.Disposition = `attachment; filename="prices-` + market + "-" + in.Month + "." + format + `"`
 	out.Body = func(c huma.Context) {
 		c.SetStatus(http.StatusOK)
-		stream(c, func(w io.Writer) error { return write(sheet, w) })
+		stream(c, write)
 	}
 	return out, nil
 }

@@ -25,9 +25,10 @@ type Sheet struct {
 	File   string // the imported file's name
 	SHA256 string // of its content
 
-	tag   string
-	rows  []row
-	texts []string
+	source ledger.SheetSource
+	tag    string
+	rows   []row
+	texts  []string
 	// large are the prices that a row has no room for.
 	large []decimal.Decimal
 }
@@ -171,7 +172,7 @@ func readSheet(ctx context.Context, l ledger.Ledger, source ledger.SheetSource) 
 	if records > math.MaxInt32 {
 		return nil, fmt.Errorf("it has %d rows", records)
 	}
-	s := &Sheet{Market: source.Market, Month: source.Month, File: source.File, SHA256: source.SHA256, tag: tagOf(source), rows: make([]row, 0, records)}
+	s := &Sheet{Market: source.Market, Month: source.Month, File: source.File, SHA256: source.SHA256, source: source, tag: tagOf(source), rows: make([]row, 0, records)}
 	w := sheetWriter{sheet: s, places: make(map[string]uint32)}
 	for _, o := range source.Objects {
 		w.group = 0 // places are of the object's own

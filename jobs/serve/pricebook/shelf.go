@@ -2,6 +2,7 @@ package pricebook
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,19 @@ func (s *Shelf) Book() (*Book, error) {
 		})
 	}
 	return h.book, nil
+}
+
+// Told reads what a sheet tells people besides.
+func (s *Shelf) Told(ctx context.Context, sheet *Sheet) (Told, error) {
+	told := Told{Sheet: sheet}
+	for _, o := range sheet.source.Objects {
+		rows, err := s.Ledger.ListedRows(ctx, o)
+		if err != nil {
+			return Told{}, fmt.Errorf("price sheet of %s for %s (%s): %w", sheet.Market, sheet.Month, sheet.File, err)
+		}
+		told.listed = append(told.listed, rows...)
+	}
+	return told, nil
 }
 
 // Warm begins to read the first book, so that nobody has to wait for it.

@@ -11,29 +11,44 @@ import (
 	"github.com/calends/calends/pricing"
 )
 
-// csvColumns are those of Microsoft's price sheet that are kept, in its order.
-var csvColumns = []string{"ProductTitle", "ProductId", "SkuId", "SkuTitle", "Publisher", "TermDuration", "BillingPlan", "Market", "Currency", "UnitPrice",
-	"PricingTierRangeMin", "EffectiveStartDate", "EffectiveEndDate", "Segment"}
+// csvColumns are those of Microsoft's price sheet, in its order.
+var csvColumns = []string{"ProductTitle", "ProductId", "SkuId", "SkuTitle", "Publisher", "SkuDescription", "UnitOfMeasure", "TermDuration", "BillingPlan", "Market", "Currency", "UnitPrice",
+	"PricingTierRangeMin", "PricingTierRangeMax", "EffectiveStartDate", "EffectiveEndDate", "Tags", "ERP Price", "Segment"}
 
 // tieredMark stands in PricingTierRangeMin of a row whose range is not kept, so that
 // nobody takes its price for that of a licence.
 const tieredMark = "tiered"
 
+// Told is a sheet with what it tells people besides, which the book does not keep: see
+// [Shelf.Told].
+type Told struct {
+	*Sheet
+	listed []pricing.Row // in the order of the file
+}
+
+// listing is what is told of a row.
+func (t Told) listing(i int) pricing.Listing {
+	if at := int(t.rows[i].read); at < len(t.listed) && t.listed[at].Listing != nil {
+		return *t.listed[at].Listing
+	}
+	return pricing.Listing{}
+}
+
 // WriteCSV writes all rows as a price sheet, which can be taken in again.
-func (s *Sheet) WriteCSV(w io.Writer) error {
+func (t Told) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	c.UseCRLF = true
 	if err := c.Write(csvColumns); err != nil {
 		return err
 	}
-	for i := range s.rows {
-		r := s.Row(i)
+	for i := range t.rows {
+		r, more := t.Row(i), t.listing(i)
 		mark := ""
 		if r.Tiered {
 			mark = tieredMark
 		}
-		err := c.Write([]string{r.ProductTitle, r.ProductID, r.SkuID, r.SkuTitle, r.Publisher, r.Term.String(), r.Plan.String(), r.Market, r.Currency, r.UnitPrice.String(),
-			mark, r.Start.String(), r.End.String(), r.Segment})
+		err := c.Write([]string{r.ProductTitle, r.ProductID, r.SkuID, r.SkuTitle, r.Publisher, more.Description, more.UnitOfMeasure, r.Term.String(), r.Plan.String(),
+			r.Market, r.Currency, r.UnitPrice.String(), mark, "", r.Start.String(), r.End.String(), more.Tags, more.ERPPrice, r.Segment})
 		if err != nil {
 			return err
 		}
@@ -49,6 +64,8 @@ type parquetRow struct {
 	SkuID              string `parquet:"SkuId,dict"`
 	SkuTitle           string `parquet:"SkuTitle,dict"`
 	Publisher          string `parquet:"Publisher,dict"`
+	SkuDescription     string `parquet:"SkuDescription,dict"`
+	UnitOfMeasure      string `parquet:"UnitOfMeasure,dict"`
 	TermDuration       string `parquet:"TermDuration,dict"`
 	BillingPlan        string `parquet:"BillingPlan,dict"`
 	Market             string `parquet:"Market,dict"`
@@ -58,6 +75,8 @@ type parquetRow struct {
 	Tiered             bool   `parquet:"Tiered"`
 	EffectiveStartDate int64  `parquet:"EffectiveStartDate,timestamp(microsecond)"`
 	EffectiveEndDate   int64  `parquet:"EffectiveEndDate,timestamp(microsecond)"`
+	Tags               string `parquet:"Tags,dict"`
+	ERPPrice           string `parquet:"ERP Price,dict"`
 	Segment            string `parquet:"Segment,dict"`
 }
 
@@ -88,22 +107,23 @@ func (s *Sheet) FitsParquet() error {
 }
 
 // WriteParquet writes all rows as a Parquet file.
-func (s *Sheet) WriteParquet(w io.Writer) error {
-	if err := s.FitsParquet(); err != nil {
+func (t Told) WriteParquet(w io.Writer) error {
+	if err := t.FitsParquet(); err != nil {
 		return err
 	}
 	p := parquet.NewGenericWriter[parquetRow](w, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(131_072), parquet.CreatedBy("calends", "1", ""))
 	batch := make([]parquetRow, 0, 1024)
-	for i := range s.rows {
-		r := s.Row(i)
+	for i := range t.rows {
+		r, more := t.Row(i), t.listing(i)
 		price, _ := scaled(r.UnitPrice)
 		batch = append(batch, parquetRow{
 			ProductTitle: r.ProductTitle, ProductID: r.ProductID, SkuID: r.SkuID, SkuTitle: r.SkuTitle, Publisher: r.Publisher,
+			SkuDescription: more.Description, UnitOfMeasure: more.UnitOfMeasure, Tags: more.Tags, ERPPrice: more.ERPPrice,
 			TermDuration: r.Term.String(), BillingPlan: r.Plan.String(), Market: r.Market, Currency: r.Currency,
 			UnitPrice: price, UnitPriceText: r.UnitPrice.String(), Tiered: r.Tiered,
 			EffectiveStartDate: microseconds(r.Start), EffectiveEndDate: microseconds(r.End), Segment: r.Segment,
 		})
-		if len(batch) == cap(batch) || i+1 == len(s.rows) {
+		if len(batch) == cap(batch) || i+1 == len(t.rows) {
 			if _, err := p.Write(batch); err != nil {
 				return err
 			}
