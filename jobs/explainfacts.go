@@ -251,7 +251,7 @@ func (x *explainer) price(ctx context.Context, b *customerBill, line *invoice.Li
 	case source.SHA256 != "":
 		f.Sheet = &SheetFacts{Market: source.Market, Month: source.Month.String(), File: source.File, SHA256: source.SHA256,
 			Stale: source.Month < line.TermStart.Month()}
-		row, err := x.sheetRow(ctx, b, line)
+		row, err := x.env.sheetRow(ctx, b.past.inputs, source, pricing.SKU{ProductID: line.Item.ProductID, SkuID: line.Item.SkuID})
 		f.Row = row
 		return f, err
 	case strings.Contains(line.Item.ProductQualifiers, `"Trial"`):
@@ -271,9 +271,8 @@ func (x *explainer) price(ctx context.Context, b *customerBill, line *invoice.Li
 
 // sheetRow reads the row again from the file that brought it: a later import
 // may govern by now. nil: the file has no such row at that line.
-func (x *explainer) sheetRow(ctx context.Context, b *customerBill, line *invoice.Line) (*PriceRow, error) {
-	source := line.Proof.Source
-	for _, in := range b.past.inputs {
+func (e Env) sheetRow(ctx context.Context, inputs []ledger.Input, source subscription.Source, sku pricing.SKU) (*PriceRow, error) {
+	for _, in := range inputs {
 		if in.SHA256 != source.SHA256 || in.Month != source.Month.String() {
 			continue
 		}
@@ -281,12 +280,12 @@ func (x *explainer) sheetRow(ctx context.Context, b *customerBill, line *invoice
 			if o.Market != source.Market {
 				continue
 			}
-			rows, err := x.env.ledger().PriceRows(ctx, o)
+			rows, err := e.ledger().PriceRows(ctx, o)
 			if err != nil {
 				return nil, err
 			}
 			for _, r := range rows {
-				if r.Line == source.Line && r.ProductID == line.Item.ProductID && r.SkuID == line.Item.SkuID {
+				if r.Line == source.Line && r.SKU == sku {
 					row := PriceRowOf(r)
 					return &row, nil
 				}

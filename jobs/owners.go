@@ -56,13 +56,6 @@ func (x *ownerIndex) madeBy(hash uint64) (ids []string) {
 	return slices.Compact(ids)
 }
 
-// ratedElsewhere reports whether a subscription may have charges that were
-// rated elsewhere.
-func (x *ownerIndex) ratedElsewhere(hash uint64) bool {
-	_, found := slices.BinarySearch(x.rated, hash)
-	return found
-}
-
 // knowing returns an index that knows the inputs, and perhaps later ones.
 func (o *owners) knowing(ctx context.Context, e Env, inputs []ledger.Input) (*ownerIndex, error) {
 	if x := o.index.Load(); x.inputs >= len(inputs) {
@@ -186,6 +179,21 @@ func (r *Reading) Owner(ctx context.Context, subscriptionID string, among func(c
 		}
 	}
 	return "", false, nil
+}
+
+// ratedElsewhere reports whether one of the subscriptions may have charges that were
+// rated elsewhere.
+func (r *Reading) ratedElsewhere(ctx context.Context, ids map[string]bool) (bool, error) {
+	x, err := r.owners.knowing(ctx, r.env, r.at.inputs)
+	if err != nil {
+		return false, err
+	}
+	for id := range ids {
+		if _, found := slices.BinarySearch(x.rated, maphash.String(r.owners.seed, id)); found {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // CustomerHistory returns all changes of a customer, one content an id, the other
