@@ -27,6 +27,8 @@ type remoteStore struct {
 	prefix string // of every key; empty, or ending with a slash
 	// unsorted: listings do not come in the byte order of keys.
 	unsorted bool
+	// lends: the store signs addresses of its objects ([Lender]).
+	lends bool
 	// explain says of an error of the store what happened and what to do.
 	explain func(ctx context.Context, err error) error
 }

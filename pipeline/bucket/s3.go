@@ -30,7 +30,7 @@ func openS3(o Options, at location) (*Remote, error) {
 		return nil, err
 	}
 	t := troubles{store: "s3://" + at.name, endpoint: endpoint, name: at.name, timeout: o.timeout(), now: o.now(), words: s3Words}
-	return &Remote{store: remoteStore{bucket: bucket, prefix: at.prefix, explain: t.explain}}, nil
+	return &Remote{store: remoteStore{bucket: bucket, prefix: at.prefix, lends: true, explain: t.explain}}, nil
 }
 
 func newS3Client(o Options) (client *s3.Client, endpoint string, err error) {
