@@ -24,6 +24,8 @@ type ApprovePlan struct {
 	Accept string
 	// Revoke takes all approvals of the month back.
 	Revoke bool
+	// Revision is the draft that was looked at; another is refused. 0: whichever there is.
+	Revision int
 }
 
 // ApprovalResult says what was said of a month's drafts.
@@ -96,6 +98,9 @@ func (e Env) approve(ctx context.Context, plan ApprovePlan) (ApprovalResult, err
 	at, known, approvals, err := e.approvable(ctx, plan.Month)
 	if err != nil {
 		return ApprovalResult{}, err
+	}
+	if plan.Revision != 0 && plan.Revision != known.Current.Revision {
+		return ApprovalResult{}, fmt.Errorf("%w: revision %d was looked at, and the draft is revision %d by now", ErrMissing, plan.Revision, known.Current.Revision)
 	}
 	var holds []Hold
 	if plan.Revoke {

@@ -36,6 +36,31 @@ type lineRef struct {
 	row     int
 }
 
+// InvoiceOfLine returns the invoice that a line's name speaks of, and its month. What
+// is no name is ErrUsage, what is not there ErrMissing; neither says what else is there.
+func (r *Reading) InvoiceOfLine(line string) (ledger.Month, ledger.InvoiceSummary, error) {
+	ref, err := parseLineRef(line)
+	if err != nil {
+		return ledger.Month{}, ledger.InvoiceSummary{}, err
+	}
+	if known, ok := r.at.month(ref.month); ok {
+		for _, inv := range known.Current.Invoices {
+			if ref.is(inv) && ref.row <= inv.Lines {
+				return known, inv, nil
+			}
+		}
+	}
+	return ledger.Month{}, ledger.InvoiceSummary{}, fmt.Errorf("%w: line %q", ErrMissing, line)
+}
+
+// is reports whether the line is one of the invoice's.
+func (r lineRef) is(inv ledger.InvoiceSummary) bool {
+	if r.number != "" {
+		return r.number == inv.Number
+	}
+	return r.partner == inv.PartnerID
+}
+
 const lineForms = "want C202610-000001:12 (an invoice and a row of its CSV, 1 being the first below the header) or 2026-10/<PartnerId>:12"
 
 // invoiceNumber reads the month out of a number.
@@ -108,7 +133,7 @@ func (e Env) lineAt(ctx context.Context, at snapshot, ref lineRef) (storedLine, 
 		if ref.number != "" {
 			names[len(names)-1] = inv.Number
 		}
-		if ref.number != "" && inv.Number != ref.number || ref.number == "" && inv.PartnerID != ref.partner {
+		if !ref.is(inv) {
 			continue
 		}
 		if ref.row > inv.Lines {

@@ -82,6 +82,13 @@ func (e Env) Status(ctx context.Context) (StatusResult, error) {
 	if err := at.something("status"); err != nil {
 		return StatusResult{}, err
 	}
+	return e.statusOf(ctx, at)
+}
+
+// Status is [Env.Status] as the ledger stood when it was read, of an empty bucket too.
+func (r *Reading) Status(ctx context.Context) (StatusResult, error) { return r.env.statusOf(ctx, r.at) }
+
+func (e Env) statusOf(ctx context.Context, at snapshot) (StatusResult, error) {
 	result := StatusResult{Months: []MonthStatus{}, Inputs: countInputs(at.inputs), Prices: marketSheets(at.inputs)}
 	for _, m := range at.months {
 		status, err := monthStatus(m.Current, len(at.inputs))
