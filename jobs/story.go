@@ -196,17 +196,27 @@ type StorySum struct {
 	Open   Amounts `json:"open"`
 }
 
-// Story tells of a customer's subscription up to the end of a day. Its lines go to the
-// end of that day's month.
-func (r *Reading) Story(ctx context.Context, customerID, subscriptionID string, day pricing.Date) (Story, error) {
-	s, err := r.story(ctx, customerID, subscriptionID, day)
+// StoryPlan says which story is told.
+type StoryPlan struct {
+	CustomerID     string
+	SubscriptionID string
+	// Day is the one at whose end it stops. Lines go to the end of its month.
+	Day pricing.Date
+	// NoLines leaves out what was billed.
+	NoLines bool
+}
+
+// Story tells of a customer's subscription.
+func (r *Reading) Story(ctx context.Context, plan StoryPlan) (Story, error) {
+	s, err := r.story(ctx, plan)
 	if err != nil {
-		return Story{}, fmt.Errorf("subscription %s: %w", subscriptionID, err)
+		return Story{}, fmt.Errorf("subscription %s: %w", plan.SubscriptionID, err)
 	}
 	return s, nil
 }
 
-func (r *Reading) story(ctx context.Context, customerID, subscriptionID string, day pricing.Date) (Story, error) {
+func (r *Reading) story(ctx context.Context, plan StoryPlan) (Story, error) {
+	customerID, subscriptionID, day := plan.CustomerID, plan.SubscriptionID, plan.Day
 	whole, err := r.CustomerHistory(ctx, customerID)
 	if err != nil {
 		return Story{}, err
@@ -219,7 +229,7 @@ func (r *Reading) story(ctx context.Context, customerID, subscriptionID string, 
 	if len(t.events) == 0 {
 		return Story{}, fmt.Errorf("%w: customer %s has none of that id on %s", ErrMissing, customerID, day)
 	}
-	s := Story{Day: day.String(), Terms: []StoryTerm{}, History: []StoryEvent{}}
+	s := Story{Day: day.String(), Terms: []StoryTerm{}, History: []StoryEvent{}, Lines: []StoryLine{}, Sums: []StorySum{}}
 	if s.SubscriptionFacts, err = t.facts(); err != nil {
 		return Story{}, err
 	}
@@ -240,6 +250,9 @@ func (r *Reading) story(ctx context.Context, customerID, subscriptionID string, 
 	}
 	if s.Next, err = t.upcoming(s.SubscriptionFacts); err != nil {
 		return Story{}, err
+	}
+	if plan.NoLines {
+		return s, r.catalog.Err()
 	}
 	if s.Lines, s.Sums, err = t.lines(); err != nil {
 		return Story{}, err

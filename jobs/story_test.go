@@ -23,7 +23,7 @@ func tellStory(t *testing.T, r *Reading, subscriptionID string, day pricing.Date
 	if err != nil || !ok {
 		t.Fatalf("owner of %s: %v, %v", subscriptionID, ok, err)
 	}
-	s, err := r.Story(t.Context(), owner, subscriptionID, day)
+	s, err := r.Story(t.Context(), StoryPlan{CustomerID: owner, SubscriptionID: subscriptionID, Day: day})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func storiesAddUp(t *testing.T, env Env, day pricing.Date) {
 		for _, v := range b.Subscriptions {
 			n++
 			id := v.Term.SubscriptionID
-			s, err := r.Story(t.Context(), b.CustomerID, id, day)
+			s, err := r.Story(t.Context(), StoryPlan{CustomerID: b.CustomerID, SubscriptionID: id, Day: day})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -339,7 +339,7 @@ func TestStoryOfNone(t *testing.T) {
 		{"an unknown customer", "nobody", voorbeeldStandard, demoDay},
 		{"before it began", r.mustOwn(t, voorbeeldStandard), voorbeeldStandard, pricing.DateOf(2024, 1, 14)},
 	} {
-		if s, err := r.Story(t.Context(), row.customer, row.id, row.day); !errors.Is(err, ErrMissing) {
+		if s, err := r.Story(t.Context(), StoryPlan{CustomerID: row.customer, SubscriptionID: row.id, Day: row.day}); !errors.Is(err, ErrMissing) {
 			t.Errorf("%s: %+v, %v; want ErrMissing", row.name, s.SubscriptionFacts, err)
 		}
 	}

@@ -50,18 +50,23 @@ type termInForce struct {
 	from pricing.Date
 }
 
-// recorder keeps what a life yields.
-type recorder struct {
+// listener keeps what a life says besides charges.
+type listener struct {
 	nowhere
-	charges    []subscription.Charge
 	exceptions []subscription.Exception
+}
+
+// Exception keeps it.
+func (l *listener) Exception(x subscription.Exception) { l.exceptions = append(l.exceptions, x) }
+
+// recorder keeps the charges too.
+type recorder struct {
+	listener
+	charges []subscription.Charge
 }
 
 // Charge keeps it.
 func (r *recorder) Charge(c subscription.Charge) { r.charges = append(r.charges, c) }
-
-// Exception keeps it.
-func (r *recorder) Exception(x subscription.Exception) { r.exceptions = append(r.exceptions, x) }
 
 // at lives the first n changes of the family to the end of a day. Overrides that come
 // later lift a window all the same.
