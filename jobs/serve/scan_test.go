@@ -2,13 +2,18 @@ package serve_test
 
 import (
 	"encoding/csv"
+	"encoding/json"
+	"mime"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/calends/calends/jobs/serve"
 	"github.com/calends/calends/jobs/serve/access"
@@ -172,9 +177,11 @@ func TestEveryRouteAsEverybody(t *testing.T) {
 					if one.house && len(scope) > 0 {
 						want = 403
 					}
-					if w := scan(t, s, route, one, append(as, scope...)...); w.Code != want {
+					w := scan(t, s, route, one, append(as, scope...)...)
+					if w.Code != want {
 						t.Errorf("%s of %v: %d, want %d: %.500s", role, scope, w.Code, want, w.Body)
 					}
+					asDescribed(t, shared.API().OpenAPI(), route, w)
 				}
 			}
 		})
@@ -206,5 +213,53 @@ func strangers(t *testing.T, s http.Handler, route api.Route, one sample, secret
 		if strings.Contains(body, secret) {
 			t.Errorf("%v: the answer gives %q away: %.300s", as, secret, body)
 		}
+	}
+}
+
+// asDescribed holds an answer against the document that programs are written for.
+func asDescribed(t *testing.T, document *huma.OpenAPI, route api.Route, w *httptest.ResponseRecorder) {
+	t.Helper()
+	var described *huma.Operation
+	for _, item := range document.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head} {
+			if op != nil && op.OperationID == route.Operation {
+				described = op
+			}
+		}
+	}
+	if described == nil {
+		t.Errorf("%s is not in the document", route.Operation)
+		return
+	}
+	response, ok := described.Responses[strconv.Itoa(w.Code)]
+	if !ok {
+		t.Errorf("%s answers %d, and the document does not say so", route.Operation, w.Code)
+		return
+	}
+	if w.Body.Len() == 0 {
+		return
+	}
+	kind, _, err := mime.ParseMediaType(w.Header().Get("Content-Type"))
+	if err != nil {
+		t.Errorf("%s: content type %q: %v", route.Operation, w.Header().Get("Content-Type"), err)
+		return
+	}
+	media, ok := response.Content[kind]
+	if !ok {
+		t.Errorf("%s answers %d with %s, and the document does not say so", route.Operation, w.Code, kind)
+		return
+	}
+	if media.Schema == nil || kind != "application/json" && kind != "application/problem+json" {
+		return
+	}
+	var value any
+	if err := json.Unmarshal(w.Body.Bytes(), &value); err != nil {
+		t.Errorf("%s: %v", route.Operation, err)
+		return
+	}
+	var result huma.ValidateResult
+	huma.Validate(document.Components.Schemas, media.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, value, &result)
+	for _, err := range result.Errors[:min(len(result.Errors), 3)] {
+		t.Errorf("%s answers otherwise than the document says: %v", route.Operation, err)
 	}
 }
