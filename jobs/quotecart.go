@@ -58,21 +58,20 @@ func (q CartQuote) Refused() *ChangeQuote {
 	return nil
 }
 
-// QuoteCart says what changes of a customer would bill together, as if they were
+// quoteCart says what changes of a customer would bill together, as if they were
 // bought here: by the rules of imports, and a closed window or an error refuses the
 // change whatever the partner's policy. The ids of the changes are none of the
 // customer's, and their instants are in the order of the cart.
-func (r *Reading) QuoteCart(ctx context.Context, customerID string, cart []*change.Change) (CartQuote, error) {
-	c, err := r.CustomerHistory(ctx, customerID)
-	if err != nil {
-		return CartQuote{}, fmt.Errorf("quote: %w", err)
-	}
+func (r *Reading) quoteCart(ctx context.Context, c invoice.Customer, cart []*change.Change, rule BuyingRule) (CartQuote, error) {
 	q, err := r.newQuotation(c, nil, cart)
-	if err == nil {
-		err = q.run(ctx)
-	}
 	if err != nil {
-		return CartQuote{}, fmt.Errorf("quote for customer %s: %w", customerID, err)
+		return CartQuote{}, err
+	}
+	if q.ruled, err = r.rule(ctx, rule, c, cart); err != nil {
+		return CartQuote{}, err
+	}
+	if err := q.run(ctx); err != nil {
+		return CartQuote{}, err
 	}
 	q.result.Notes = append(q.books, q.result.Notes...)
 	return q.result, nil
@@ -86,6 +85,8 @@ type quotation struct {
 	cart, asked []*change.Change
 	// asImported takes what an import would take: a change that is billed with an error.
 	asImported bool
+	// ruled are the changes that a rule of buying refuses, by their ids.
+	ruled map[string]*Refusal
 	// without and with are the history of the subscriptions that the cart is about.
 	without, with invoice.Customer
 	month         pricing.Month

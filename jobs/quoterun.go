@@ -50,6 +50,14 @@ func (m *bothWays) news() (news []invoice.Exception) {
 // refusals says which changes would not be taken, by their ids.
 func (q *quotation) refusals() (map[string]*Refusal, error) {
 	refused := make(map[string]*Refusal)
+	for _, c := range q.asked {
+		if why := q.ruled[c.ID]; why != nil {
+			refused[c.ID] = why
+		}
+	}
+	if len(refused) > 0 {
+		return refused, nil
+	}
 	month, err := q.in(q.month)
 	if err != nil {
 		return nil, err
@@ -66,11 +74,12 @@ func (q *quotation) refusals() (map[string]*Refusal, error) {
 		if c.Type != change.NextTermScheduled || refused[c.ID] != nil {
 			continue
 		}
-		if refused[c.ID], err = q.unfitRenewal(c); err != nil {
+		why, err := q.unfitRenewal(c)
+		if err != nil {
 			return nil, err
 		}
-		if refused[c.ID] == nil {
-			delete(refused, c.ID)
+		if why != nil {
+			refused[c.ID] = why
 		}
 	}
 	return refused, nil

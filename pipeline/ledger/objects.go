@@ -56,7 +56,7 @@ const (
 // back, what came from Microsoft to be compared; who may ask a server, and who did;
 // which customers have agreed to buy. Nothing is computed from them, so no record here
 // names what lies there.
-var jobPrefixes = [...]string{"inbox/", "runs/", "holds/", "microsoft/", "users/", "tokens/", "audit/", "relationships/"}
+var jobPrefixes = [...]string{"inbox/", "runs/", "holds/", "microsoft/", "users/", "tokens/", "audit/", "relationships/", "orders/"}
 
 var (
 	inputKeys    = regexp.MustCompile(`^ledger/inputs/[0-9]{8,}\.json$`)
