@@ -17,6 +17,7 @@ import (
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
+	"github.com/calends/calends/jobs/serve/linebook"
 	"github.com/calends/calends/jobs/serve/pricebook"
 )
 
@@ -26,6 +27,8 @@ type Desk struct {
 	Env     func() jobs.Env
 	Current *current.Current
 	Prices  *pricebook.Shelf
+	// Lines has those of invoices that were asked for last.
+	Lines   *linebook.Shelf
 	Now     func() time.Time
 	Trail   audit.Trail
 	Log     *slog.Logger
@@ -57,12 +60,14 @@ func New(mux *http.ServeMux, d Desk) *API {
 	config.OpenAPIPath = "/v1/openapi"
 	config.CreateHooks = nil // no $schema in every answer
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
+	config.Components.Schemas = schemas()
 	config.RejectUnknownQueryParameters = true
 	config.Info.Description = "Prices, offers, customers, changes of subscriptions, invoices and what becomes of them. " +
 		"Amounts, prices, rates and quantities are decimal text; dates are days of UTC. What belongs to a partner that the caller does not belong to is answered like what does not exist."
 	a := &API{Desk: d, huma: humago.New(mux, config)}
 	a.registerSelf()
 	a.registerPrices()
+	a.registerBilling()
 	a.complete()
 	return a
 }
@@ -119,6 +124,9 @@ func register[I, O any](a *API, needs access.Action, op huma.Operation, do func(
 	kind := audit.Did
 	if op.Method == http.MethodGet || op.Method == http.MethodHead || op.Metadata[onlyAsked] != nil {
 		kind = audit.Saw
+	}
+	if needs == access.Download {
+		kind = audit.Downloaded // the trail has it before the first byte goes out
 	}
 	// Before anything of the request is looked at: a stranger learns nothing of it.
 	op.Middlewares = append(op.Middlewares, a.allows(needs, op.OperationID))
