@@ -28,6 +28,7 @@ type Sheet struct {
 	source ledger.SheetSource
 	tag    string
 	rows   []row
+	keys   keys
 	texts  []string
 	// large are the prices that a row has no room for.
 	large []decimal.Decimal
@@ -90,12 +91,10 @@ func (s *Sheet) Whole() *pricing.Sheet { return s.sheet(0, len(s.rows)) }
 
 // only returns the sheet with the rows of the query's key alone.
 func (s *Sheet) only(q pricing.PriceQuery) *pricing.Sheet {
-	from, found := slices.BinarySearchFunc(s.rows, q, s.compareKey)
+	from := s.keys.find(s, q)
 	to := from
-	if found {
-		for to < len(s.rows) && s.compareKey(s.rows[to], q) == 0 {
-			to++
-		}
+	for to < len(s.rows) && s.sameKey(from, to) {
+		to++
 	}
 	return s.sheet(from, to)
 }
@@ -103,26 +102,27 @@ func (s *Sheet) only(q pricing.PriceQuery) *pricing.Sheet {
 // sheet makes a sheet of some rows, in the order of the file: where rows say the same,
 // the first goes before the others.
 func (s *Sheet) sheet(from, to int) *pricing.Sheet {
-	var few [8]int32
-	order := append(few[:0], make([]int32, to-from)...)
-	for i := range order {
-		order[i] = int32(from + i)
-	}
-	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(s.rows[a].read, s.rows[b].read) })
-	rows := make([]pricing.Row, len(order))
-	for i, at := range order {
-		rows[i] = s.Row(int(at))
+	rows := make([]pricing.Row, 0, to-from)
+	if to-from == 1 {
+		rows = append(rows, s.Row(from))
+	} else {
+		order := make([]int32, to-from)
+		for i := range order {
+			order[i] = int32(from + i)
+		}
+		slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(s.rows[a].read, s.rows[b].read) })
+		for _, i := range order {
+			rows = append(rows, s.Row(int(i)))
+		}
 	}
 	return pricing.NewSheet(s.Market, s.Month, s.File, s.SHA256, rows)
 }
 
-// compareKey compares a row with what a lookup knows before currency and instant.
-func (s *Sheet) compareKey(r row, q pricing.PriceQuery) int {
-	if c := strings.Compare(s.texts[r.product], q.ProductID); c != 0 {
-		return c
-	}
-	return cmp.Or(strings.Compare(s.texts[r.sku], q.SkuID), cmp.Compare(r.term, q.Term), cmp.Compare(r.plan, q.Plan),
-		strings.Compare(s.texts[r.segment], q.Segment))
+// sameKey reports whether two rows are answers to the same lookup, but for currency and
+// instant. A text stands in the sheet once.
+func (s *Sheet) sameKey(i, k int) bool {
+	a, b := &s.rows[i], &s.rows[k]
+	return a.product == b.product && a.sku == b.sku && a.term == b.term && a.plan == b.plan && a.segment == b.segment
 }
 
 // compare is the order of [pricing.Sheet.Rows]. Most rows differ in the first of these,
@@ -184,6 +184,7 @@ func readSheet(ctx context.Context, l ledger.Ledger, source ledger.SheetSource) 
 	if !slices.IsSortedFunc(s.rows, s.compare) {
 		slices.SortFunc(s.rows, s.compare)
 	}
+	s.keys = keysOf(s)
 	return s, nil
 }
 
