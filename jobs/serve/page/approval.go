@@ -80,7 +80,7 @@ func (s *Site) approve(a ask) (answer, error) {
 	if a.PostFormValue("fingerprint") != m.Current.Fingerprint {
 		return answer{}, wrongError{"There is a newer draft of this month than the one that you looked at. Nothing was approved."}
 	}
-	result, err := s.patient().Approve(a.Context(), jobs.ApprovePlan{Month: m.Month, By: approverName(a.who), At: s.Now(), Accept: strings.TrimSpace(a.PostFormValue("accept"))})
+	result, err := s.patient().Approve(a.Context(), jobs.ApprovePlan{Month: m.Month, By: approverName(a.who), At: s.Now(), Accept: strings.TrimSpace(a.PostFormValue("accept")), Revision: m.Current.Revision})
 	if err != nil {
 		return answer{}, err
 	}

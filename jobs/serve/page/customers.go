@@ -2,10 +2,14 @@ package page
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
+	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pipeline/party"
 )
 
@@ -17,6 +21,12 @@ func (s *Site) registerCustomers() {
 type customerRow struct {
 	party.Customer
 	Partner string
+	Known   bool // the partner was taken in
+}
+
+func rowOfCustomer(b *book, c party.Customer) customerRow {
+	_, known := b.byPartner[c.PartnerID]
+	return customerRow{c, b.name(c.PartnerID), known}
 }
 
 type customersBody struct {
@@ -46,7 +56,7 @@ func (s *Site) customers(a ask) (answer, error) {
 	from, to, p := a.page(len(found))
 	body.Pager = p
 	for _, c := range found[from:to] {
-		body.Rows = append(body.Rows, customerRow{c, book.name(c.PartnerID)})
+		body.Rows = append(body.Rows, rowOfCustomer(book, c))
 	}
 	return answer{template: "customers", title: "Customers", place: "Customers", body: body}, nil
 }
@@ -67,10 +77,18 @@ func isCustomer(words []string, c party.Customer) bool {
 
 type customerBody struct {
 	customerRow
+	Subscriptions []subscriptionRow
+	Shown         bool // the person may see subscriptions
+	Relationship  relationship.State
+	Expires       string // when the open request does
+	Lines         []monthLines
 }
 
+// monthLines are a customer's lines of the newest months.
+type monthLines struct{ Month, Address string }
+
 func (s *Site) customer(a ask) (answer, error) {
-	book, _, err := s.book()
+	book, reading, err := s.book()
 	if err != nil {
 		return answer{}, err
 	}
@@ -79,5 +97,29 @@ func (s *Site) customer(a ask) (answer, error) {
 		return answer{}, errNotFound
 	}
 	audit.About(a.Context(), c.PartnerID, "customer "+c.ID)
-	return answer{template: "customer", title: c.Name, place: "Customers", crumbs: []crumb{{"Customers", "/customers"}}, body: customerBody{customerRow{c, book.name(c.PartnerID)}}}, nil
+	body := customerBody{customerRow: rowOfCustomer(book, c), Shown: a.may(access.SeeSubscriptions)}
+	fact, _ := reading.Catalog().CustomerFact(c.ID)
+	stands, err := s.Relationships.Of(a.Context(), fact, s.Now())
+	if err != nil {
+		return answer{}, err
+	}
+	body.Relationship = stands.State
+	if open := stands.Open(); open != nil {
+		body.Expires = open.Expires
+	}
+	if body.Shown {
+		views, err := reading.SubscriptionsOf(a.Context(), c.ID, s.today())
+		if err != nil {
+			return answer{}, err
+		}
+		body.Subscriptions = subscriptionsOf(views)
+	}
+	if a.may(access.SeeInvoices) {
+		for _, m := range slices.Backward(reading.Months()) {
+			if len(body.Lines) < 6 && slices.ContainsFunc(m.Current.Invoices, func(inv ledger.InvoiceSummary) bool { return inv.PartnerID == c.PartnerID }) {
+				body.Lines = append(body.Lines, monthLines{m.Current.Month, invoiceAddress(m.Current.Month, c.PartnerID) + "/lines?" + url.Values{"customer": {c.ID}}.Encode()})
+			}
+		}
+	}
+	return answer{template: "customer", title: c.Name, place: "Customers", crumbs: []crumb{{"Customers", "/customers"}}, body: body}, nil
 }

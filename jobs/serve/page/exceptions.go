@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/calends/calends/exports"
+	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
@@ -47,12 +48,6 @@ type choice struct {
 	Chosen      bool
 }
 
-// The files of a revision that exceptions stand in.
-var exceptionFiles = []struct {
-	name string
-	late bool
-}{{"exceptions.csv", false}, {"late-exceptions.csv", true}}
-
 func (s *Site) exceptions(a ask) (answer, error) {
 	m, err := s.seenMonth(a)
 	if err != nil {
@@ -67,8 +62,8 @@ func (s *Site) exceptions(a ask) (answer, error) {
 		body.Partners = append(body.Partners, choice{p.ID, p.Name, p.ID == body.Partner})
 	}
 	byCode := make(map[pricing.Code]*exceptionGroup)
-	for _, file := range exceptionFiles {
-		data, err := s.revisionFile(a, m, file.name)
+	for name, late := range jobs.ExceptionFiles() {
+		data, err := s.monthFile(a, m, "", name)
 		if err == errNotFound { //nolint:errorlint // made here, and never wrapped
 			continue // a revision without any has no such file
 		}
@@ -95,7 +90,7 @@ func (s *Site) exceptions(a ask) (answer, error) {
 			} else {
 				body.Warnings++
 			}
-			row := exceptionRow{Exception: x, Late: file.late, Partner: book.name(x.PartnerID)}
+			row := exceptionRow{Exception: x, Late: late, Partner: book.name(x.PartnerID)}
 			if c, known := book.byID[x.CustomerID]; known {
 				row.Customer = c.Name
 			}
@@ -103,6 +98,9 @@ func (s *Site) exceptions(a ask) (answer, error) {
 		}
 	}
 	for _, g := range byCode {
+		slices.SortStableFunc(g.Rows, func(x, y exceptionRow) int {
+			return cmp.Or(compareNames(x.Partner, y.Partner), cmp.Compare(x.CustomerID, y.CustomerID), cmp.Compare(x.EventID, y.EventID))
+		})
 		body.Groups = append(body.Groups, *g)
 	}
 	slices.SortFunc(body.Groups, func(g, h exceptionGroup) int {

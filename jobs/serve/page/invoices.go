@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"path"
 	"strings"
 
 	"github.com/calends/calends/exports"
+	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/pipeline/bucket"
@@ -72,8 +72,9 @@ type totals struct {
 
 // download is a file of an invoice.
 type download struct {
-	ledger.File
 	Name, What, Address string
+	Size                int64
+	SHA256              string
 }
 
 type invoiceBody struct {
@@ -98,8 +99,7 @@ func (s *Site) invoice(a ask) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	folder := partnerFolder(inv.PartnerID)
-	data, err := s.revisionFile(a, m, folder+"invoice.json")
+	data, err := s.monthFile(a, m, inv.PartnerID, jobs.HeaderFile)
 	if err != nil {
 		return answer{}, err
 	}
@@ -140,9 +140,6 @@ func totalsOf(name, id string, t invoice.Totals, digits int) totals {
 	return totals{name, id, t.Lines, text(t.Subtotal), text(t.TaxTotal), text(t.Total)}
 }
 
-// partnerFolder is where a partner's files lie below a revision.
-func partnerFolder(id string) string { return "partner=" + bucket.Segment(id) + "/" }
-
 // fileWords say what a file is.
 var fileWords = map[string]string{
 	"reconciliation.csv":     "every line, exact, in Microsoft's 46 columns",
@@ -154,10 +151,8 @@ var fileWords = map[string]string{
 // downloads are the files of an invoice, as the manifest names them.
 func downloads(m ledger.Month, partnerID string) []download {
 	var list []download
-	for _, f := range m.Current.Files {
-		if name, ok := strings.CutPrefix(f.Path, partnerFolder(partnerID)); ok {
-			list = append(list, download{f, name, fileWords[name], fileAddress(m.Current.Month, partnerID, name)})
-		}
+	for _, f := range jobs.FilesOf(m, partnerID) {
+		list = append(list, download{f.Name, fileWords[f.Name], fileAddress(m.Current.Month, partnerID, f.Name), f.Size, f.SHA256})
 	}
 	return list
 }
@@ -167,16 +162,16 @@ func fileAddress(month, partnerID, name string) string {
 	return "/v1/invoices/" + month + "/" + pathSegment(partnerID) + "/files/" + pathSegment(name)
 }
 
-// revisionFile reads a small file that the month's current revision names, and makes
-// sure that it is that one.
-func (s *Site) revisionFile(a ask, m ledger.Month, name string) ([]byte, error) {
-	for _, f := range m.Current.Files {
-		if f.Path != name {
+// monthFile reads a small file of the month's current revision, of a partner or, for
+// "", of all, and makes sure that it is the one that the manifest names.
+func (s *Site) monthFile(a ask, m ledger.Month, partnerID, name string) ([]byte, error) {
+	for _, f := range jobs.FilesOf(m, partnerID) {
+		if f.Name != name {
 			continue
 		}
-		data, err := bucket.ReadAll(a.Context(), s.Env().Bucket, ledger.RevisionPrefix(m.Month, m.Current.Revision)+name)
+		data, err := bucket.ReadAll(a.Context(), s.Env().Bucket, f.Key)
 		if err == nil && hexSum(data) != f.SHA256 {
-			err = fmt.Errorf("%s of %s, revision %d, is not the file that the manifest names: run calends verify", path.Base(name), m.Month, m.Current.Revision)
+			err = fmt.Errorf("%s is not the file that its manifest names: run calends verify", f.Key)
 		}
 		return data, err
 	}

@@ -20,9 +20,12 @@ import (
 
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/history"
+	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
+	"github.com/calends/calends/jobs/serve/linebook"
+	"github.com/calends/calends/jobs/serve/offers"
 )
 
 // Desk is what pages are made of.
@@ -31,9 +34,14 @@ type Desk struct {
 	Env     func() jobs.Env
 	Current *current.Current
 	Now     func() time.Time
-	Trail   audit.Trail
-	Log     *slog.Logger
-	Version string
+	// Lines are those of invoices.
+	Lines  *linebook.Shelf
+	Offers *offers.Shelf
+	// Relationships are those of customers with their partners.
+	Relationships *relationship.Store
+	Trail         audit.Trail
+	Log           *slog.Logger
+	Version       string
 }
 
 // Site is the pages on a mux.
@@ -68,11 +76,16 @@ func New(mux *http.ServeMux, d Desk) (*Site, error) {
 	s.registerHome()
 	s.registerPartners()
 	s.registerInvoices()
+	s.registerLines()
 	s.registerExceptions()
+	s.registerDifferences()
 	s.registerRuns()
 	s.registerApproval()
 	s.registerPrices()
+	s.registerOffers()
 	s.registerCustomers()
+	s.registerSubscriptions()
+	s.registerRelationships()
 	mux.HandleFunc("/", s.nowhere)
 	return s, nil
 }

@@ -41,6 +41,7 @@ var places = []struct {
 	{"Partners", "/partners", access.SeeCustomers},
 	{"Customers", "/customers", access.SeeCustomers},
 	{"Prices", "/prices", access.SeePrices},
+	{"Offers", "/offers", access.SeeOffers},
 	{"Runs", "/runs", access.SeeRuns},
 }
 
@@ -74,17 +75,18 @@ func (s *Site) render(a ask, out answer) ([]byte, error) {
 // functions are those of the templates.
 func (s *Site) functions() template.FuncMap {
 	return template.FuncMap{
-		"asset":   func(name string) string { return s.assets[name].address },
-		"amount":  amountOf,
-		"number":  func(n any) amount { return amountOf(fmt.Sprint(n), "") },
-		"month":   monthName,
-		"kalends": kalends,
-		"instant": instantText,
-		"short":   short,
-		"segment": url.PathEscape,
-		"size":    sizeText,
-		"plural":  plural,
-		"dict":    dict,
+		"asset":    func(name string) string { return s.assets[name].address },
+		"amount":   amountOf,
+		"number":   func(n any) amount { return amountOf(fmt.Sprint(n), "") },
+		"month":    monthName,
+		"kalends":  kalends,
+		"instant":  instantText,
+		"short":    short,
+		"segment":  url.PathEscape,
+		"size":     sizeText,
+		"plural":   plural,
+		"plural64": func(n int64, one string) string { return plural(int(n), one) },
+		"event":    func(name string) string { return strings.TrimPrefix(name, "subscription.") },
 	}
 }
 
@@ -187,22 +189,6 @@ func plural(n int, one string, many ...string) string {
 		word = one
 	}
 	return fmt.Sprintf("%d %s", n, word)
-}
-
-// dict names the arguments of a part.
-func dict(pairs ...any) (map[string]any, error) {
-	if len(pairs)%2 != 0 {
-		return nil, fmt.Errorf("dict: %d arguments, want pairs", len(pairs))
-	}
-	m := make(map[string]any, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		name, ok := pairs[i].(string)
-		if !ok {
-			return nil, fmt.Errorf("dict: %v is no name", pairs[i])
-		}
-		m[name] = pairs[i+1]
-	}
-	return m, nil
 }
 
 // with returns the request's address with some of its query changed; "" takes one away.

@@ -15,6 +15,7 @@ import (
 var (
 	errNotFound   = errors.New("there is no such page")
 	errNotAllowed = errors.New("the role does not allow it")
+	errLinkOver   = errors.New("the link is over")
 )
 
 // wrongError is a question or a wish that makes no sense as it was put, or that a rule
@@ -41,6 +42,9 @@ func (s *Site) trouble(err error) (int, answer) {
 	case errors.Is(err, errNotFound):
 		return page(http.StatusNotFound, "Not found", "There is nothing at this address, or it is not yours to see.",
 			"Check the address for a missing or an added character.", "Begin at the months or the partners, and go from there.")
+	case errors.Is(err, errLinkOver):
+		return page(http.StatusNotFound, "This link does not work", "It was answered already, has expired, was taken back, or is not whole.",
+			"Look whether you copied all of it.", "Ask your partner for a new one.")
 	case errors.Is(err, errNotAllowed):
 		return page(http.StatusForbidden, "Not allowed", "Your role does not allow this.",
 			"Ask a global admin of your house for the role, or to do it for you.")
