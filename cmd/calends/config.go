@@ -17,6 +17,7 @@ import (
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/microsoft"
 	"github.com/calends/calends/jobs/routine"
+	"github.com/calends/calends/jobs/serve"
 	"github.com/calends/calends/jobs/webhook"
 	"github.com/calends/calends/pipeline/bucket"
 	"github.com/calends/calends/pipeline/invoice"
@@ -40,6 +41,8 @@ type Config struct {
 	Exports   []routine.Destination `yaml:"exports"`
 	Webhooks  []webhook.Options     `yaml:"webhooks"`
 	Microsoft microsoft.Options     `yaml:"microsoft"`
+	// Serve is calends serve's.
+	Serve serve.Options `yaml:"serve"`
 
 	// resolved are the policies of Partners and, under "", those of all others.
 	resolved map[string]subscription.Policies
@@ -146,6 +149,9 @@ func (c *Config) resolve() error {
 		if c.resolved[id], err = everybody.but(c.Partners[id]).parse(); err != nil {
 			return fmt.Errorf("partners: %s: %w", id, err)
 		}
+	}
+	if err := c.Serve.Validate(); err != nil {
+		return fmt.Errorf("serve: %w", err)
 	}
 	return c.checkSchedule()
 }

@@ -81,4 +81,5 @@ var notShown = []string{
 	"microsoft: certificate: env", "microsoft: certificate: file", "microsoft: secret: file", "microsoft: refreshToken: env",
 	"webhooks: secret: file", "webhooks: plainHttp",
 	"partners: *: monthEnd", "partners: *: windows",
+	"serve: signIn: tenants: *", "serve: signIn: clientSecret: file",
 }

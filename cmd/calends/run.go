@@ -32,6 +32,7 @@ type cli struct {
 	Quote     quoteCmd     `cmd:"" help:"Say what a change would bill, without recording it."`
 	Prices    pricesCmd    `cmd:"" help:"Look up, list and compare price sheets."`
 	Schedule  scheduleCmd  `cmd:"" help:"Run jobs by themselves, by the calendar, until it is stopped."`
+	Serve     serveCmd     `cmd:"" help:"Answer programs and people over HTTP, until it is stopped."`
 	RunJob    runJobCmd    `cmd:"" name:"run" help:"Run one job now, or all that is due."`
 	Runs      runsCmd      `cmd:"" help:"List what ran, or show one run in full."`
 	Token     tokenCmd     `cmd:"" help:"Make, list and take back tokens for programs that ask calends serve."`

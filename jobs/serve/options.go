@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/calends/calends/jobs/serve/access/signin"
 )
 
 // Options say where the server listens and what it bears.
@@ -19,7 +21,10 @@ type Options struct {
 	// Proxies are the addresses whose X-Forwarded-For is believed, such as 10.0.0.0/8.
 	Proxies []string `yaml:"proxies"`
 	TLS     TLS      `yaml:"tls"`
-	Limits  Limits   `yaml:"limits"`
+	// SignIn is the provider that people sign in at. Without it the server is for this
+	// machine only.
+	SignIn signin.Options `yaml:"signIn"`
+	Limits Limits         `yaml:"limits"`
 }
 
 // TLS names PEM files. Without them the server speaks plain HTTP, for a proxy or this
@@ -61,6 +66,11 @@ func (o Options) Validate() error {
 		u, err := url.Parse(o.URL)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
 			return fmt.Errorf("url %q: want a scheme and a host, such as https://billing.example.com", o.URL)
+		}
+	}
+	if !o.SignIn.IsZero() {
+		if err := o.SignIn.Validate(); err != nil {
+			return fmt.Errorf("signIn: %w", err)
 		}
 	}
 	_, err := o.proxies()
