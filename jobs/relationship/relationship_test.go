@@ -339,8 +339,15 @@ func TestTheSecretIsNotKept(t *testing.T) {
 		t.Errorf("as JSON: %s, %v", text, err)
 	}
 	path := relationship.Path + token.Text()
-	if got := relationship.Redacted(path); strings.Contains(got, secret[4:12]) || !strings.HasPrefix(got, relationship.Path) {
-		t.Errorf("redacted: %s", got)
+	for _, sent := range []string{path, "/v1" + path + "/accept", strings.Replace(path, "cal_", "c%61l%5f", 1)} {
+		if got := relationship.Redacted(sent); strings.Contains(got, secret[4:12]) || !strings.Contains(got, relationship.Path) {
+			t.Errorf("%s redacted: %s", sent, got)
+		}
+	}
+	for _, other := range []string{"/v1/customers/a%2Fb", "/v1/%zz"} {
+		if got := relationship.Redacted(other); got != other {
+			t.Errorf("%s became %s", other, got)
+		}
 	}
 }
 

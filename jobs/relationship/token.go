@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -89,5 +90,11 @@ const Path = "/relationship-links/"
 
 var secrets = regexp.MustCompile(secretMark + `[a-z2-7]+`)
 
-// Redacted is a path, or any other text, without the secret that may stand in it.
-func Redacted(text string) string { return secrets.ReplaceAllString(text, secretMark+"***") }
+// Redacted is a request's path, as it was sent, without the secret that may stand in it.
+func Redacted(path string) string {
+	plain, err := url.PathUnescape(path)
+	if err != nil || !secrets.MatchString(plain) {
+		return path
+	}
+	return secrets.ReplaceAllString(plain, secretMark+"***")
+}

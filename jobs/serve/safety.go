@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
 )
@@ -44,7 +45,7 @@ func refuse(w http.ResponseWriter, status int, code, detail string) {
 // a handler that panics: the others go on.
 func received(log *slog.Logger, now func() time.Time, proxies []netip.Prefix, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked := &audit.Asked{ID: rand.Text(), From: addressOf(r, proxies), Path: r.URL.EscapedPath()}
+		asked := &audit.Asked{ID: rand.Text(), From: addressOf(r, proxies), Path: relationship.Redacted(r.URL.EscapedPath())}
 		began := now()
 		answer := &answer{ResponseWriter: w, control: http.NewResponseController(w), now: now}
 		w.Header().Set("X-Request-Id", asked.ID)

@@ -27,6 +27,7 @@ const (
 	ours     = "80f6fb73-3725-4404-a0ee-98ef768080f3" // Voorbeeldstad Cloud B.V.
 	theirs   = "6c483e07-8f13-4923-9228-bccb7b3b8939" // Sampleton Resale Inc.
 	invented = "00000000-0000-4000-8000-000000000000"
+	fietsen  = "dd6c7dae-4000-49f1-93b4-5dee8cf0620e" // a customer of ours
 )
 
 // A sample is a request of an operation that concerns the partner ours, and how it is
@@ -50,6 +51,31 @@ var samples = map[string]sample{
 	"list-price-changes": {open: true, query: "market=NL&from=2024-02&to=2024-03"},
 	"list-price-sheets":  {open: true},
 	"get-price-sheet":    {open: true, path: "/v1/price-sheets/NL/2024-03"},
+
+	"list-months":           {},
+	"list-invoices":         {},
+	"get-invoice":           {path: "/v1/invoices/2024-03/" + ours},
+	"get-invoice-by-number": {path: "/v1/invoices/C202403-000003"},
+	"list-lines":            {path: "/v1/invoices/2024-03/" + ours + "/lines", query: "sort=total&limit=3"},
+	"explain-line":          {path: "/v1/lines/2024-04%2F" + ours + "%3A1/explanation"},
+	"list-files":            {path: "/v1/invoices/2024-03/" + ours + "/files"},
+	"get-file":              {path: "/v1/invoices/2024-03/" + ours + "/files/differences.csv"},
+	"get-file-address":      {path: "/v1/invoices/2024-03/" + ours + "/files/reconciliation.csv/address", want: 409},
+	"list-exceptions":       {query: "month=2024-03"},
+	"list-comparisons":      {query: "month=2024-03"},
+	"list-differences":      {query: "month=2024-03"},
+	"list-runs":             {},
+	"get-run":               {path: "/v1/runs/close%2F2024-03:1", want: 404},
+	"get-approvals":         {query: "month=2024-04"},
+	"approve-month":         {path: "/v1/months/2024-04/approvals", body: `{"revision":1,"accept":"what is open is known"}`, house: true},
+	"reopen-month":          {path: "/v1/months/2024-04/approvals", house: true},
+
+	"list-customers":                {},
+	"get-customer":                  {path: "/v1/customers/" + fietsen},
+	"create-customer":               {body: `{"partnerId":"` + ours + `","name":"Scan B.V.","domain":"scan.example","country":"NL"}`, want: 201},
+	"get-relationship":              {path: "/v1/customers/" + fietsen + "/relationship"},
+	"request-relationship":          {path: "/v1/customers/" + fietsen + "/relationship-requests", want: 409}, // it is accepted
+	"withdraw-relationship-request": {path: "/v1/customers/" + fietsen + "/relationship-requests/1", want: 409},
 }
 
 // secretsOf is all that would give a partner away: ids, names and domains of it and of

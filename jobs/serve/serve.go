@@ -4,6 +4,7 @@ package serve
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,9 +16,11 @@ import (
 
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/metrics"
+	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/api"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
+	"github.com/calends/calends/jobs/serve/linebook"
 )
 
 // World is what the server stands in.
@@ -102,10 +105,15 @@ func (s *Server) isSecure() bool {
 	return s.secure != nil || strings.HasPrefix(s.options.URL, "https:")
 }
 
+// linesRoom is how many bytes the lines of invoices may take that were asked for last:
+// two million of them.
+const linesRoom = 256 << 20
+
 func (s *Server) desk(ctx context.Context) api.Desk {
 	w := s.world
 	now := current.New(ctx, w.Env, w.Now, often)
-	return api.Desk{Env: w.Env, Current: now, Prices: now.Prices(w.Log), Now: w.Now, Trail: w.Trail, Log: w.Log, Version: w.Version}
+	return api.Desk{Env: w.Env, Current: now, Prices: now.Prices(w.Log), Lines: linebook.NewShelf(linesRoom), Now: w.Now, Trail: w.Trail, Log: w.Log, Version: w.Version,
+		Relationships: relationship.NewStore(w.Env().Bucket), Random: rand.Reader, URL: strings.TrimRight(s.options.URL, "/")}
 }
 
 // health answers /healthz and /readyz without a sign-in, and tells nothing of anybody.

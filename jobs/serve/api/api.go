@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/calends/calends/jobs"
+	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
@@ -28,7 +30,14 @@ type Desk struct {
 	Current *current.Current
 	Prices  *pricebook.Shelf
 	// Lines has those of invoices that were asked for last.
-	Lines   *linebook.Shelf
+	Lines *linebook.Shelf
+	// Relationships are those of the bucket.
+	Relationships *relationship.Store
+	// Random is where secrets and new ids come from.
+	Random io.Reader
+	// URL is where people find the server, without a slash at the end; "" where nobody has
+	// said it, and then links begin with their path.
+	URL     string
 	Now     func() time.Time
 	Trail   audit.Trail
 	Log     *slog.Logger
@@ -40,6 +49,9 @@ type API struct {
 	Desk
 	huma   huma.API
 	routes []Route
+	public []Route
+
+	customers customerBook
 }
 
 // Route is one operation and what it needs.
@@ -67,6 +79,7 @@ func New(mux *http.ServeMux, d Desk) *API {
 	a := &API{Desk: d, huma: humago.New(mux, config)}
 	a.registerSelf()
 	a.registerPrices()
+	a.registerCustomers()
 	a.registerBilling()
 	a.complete()
 	return a
@@ -100,8 +113,11 @@ func listsAreThere(s *huma.Schema) {
 	}
 }
 
-// Routes are all operations, for whoever wants to try each.
+// Routes are all operations that want a sign-in, for whoever wants to try each.
 func (a *API) Routes() []Route { return a.routes }
+
+// Public are the others.
+func (a *API) Public() []Route { return a.public }
 
 // Document is the OpenAPI document, YAML.
 func (a *API) Document() ([]byte, error) { return a.huma.OpenAPI().YAML() }
@@ -137,6 +153,36 @@ func register[I, O any](a *API, needs access.Action, op huma.Operation, do func(
 			err = a.problemOf(err)
 		}
 		if unwritten := a.note(ctx, kind, who, needs, op.OperationID, err); unwritten != nil {
+			return nil, unwritten
+		}
+		return out, err
+	})
+}
+
+// publicBody is how much anybody may send.
+const publicBody = 4 << 10
+
+// publicAction is what the trail calls what anybody does.
+const publicAction access.Action = "public"
+
+// registerPublic adds an operation for which nobody has to sign in. It opens with a
+// secret of its own, tells nothing to who has not the right one, and takes little.
+func registerPublic[I, O any](a *API, op huma.Operation, do func(ctx context.Context, in *I) (*O, error)) {
+	a.public = append(a.public, Route{Method: op.Method, Path: op.Path, Operation: op.OperationID})
+	op.Errors = append(op.Errors, http.StatusTooManyRequests, http.StatusServiceUnavailable)
+	op.Security = []map[string][]string{}
+	op.MaxBodyBytes = publicBody
+	op.BodyReadTimeout = -1 // the server's own, which ends with the body
+	kind := audit.Did
+	if op.Method == http.MethodGet {
+		kind = audit.Saw
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
+		if err != nil {
+			err = a.problemOf(err)
+		}
+		if unwritten := a.note(ctx, kind, access.Principal{ID: "anybody"}, publicAction, op.OperationID, err); unwritten != nil {
 			return nil, unwritten
 		}
 		return out, err
