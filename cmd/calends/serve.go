@@ -77,7 +77,7 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 	defer done()
 	server, err := serve.New(reads, config.Serve, serve.World{
 		Env: a.daily(env), Now: time.Now, Log: a.log, Version: version(), Who: who, Trail: trail,
-		Ready: []metrics.Check{{Name: "sign-in", Run: who.Ready}},
+		Ready: []serve.Check{{Name: "sign-in", Run: who.Ready}},
 	})
 	if err != nil {
 		return fmt.Errorf("%w: serve: %w", jobs.ErrUsage, err)

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/calends/calends/jobs"
-	"github.com/calends/calends/jobs/metrics"
 	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/api"
 	"github.com/calends/calends/jobs/serve/audit"
@@ -35,7 +34,7 @@ type World struct {
 	// Trail is told who asked what.
 	Trail audit.Trail
 	// Ready are checks besides the server's own.
-	Ready []metrics.Check
+	Ready []Check
 }
 
 // Authenticator finds out who asks, and lets people sign in and out.
@@ -93,9 +92,8 @@ func New(ctx context.Context, o Options, w World) (*Server, error) {
 	inner = together(limits.Together, inner)
 	outer := http.NewServeMux()
 	outer.Handle("/", inner)
-	health := s.health()
-	outer.Handle("GET /healthz", health)
-	outer.Handle("GET /readyz", health)
+	outer.HandleFunc("GET /healthz", alive)
+	outer.Handle("GET /readyz", s.ready())
 	// Compressing stands outside, so that what a panic leaves is an answer of its own.
 	s.handler, err = zipped(received(w.Log, w.Now, proxies, headers(s.isSecure(), outer)))
 	return s, err
@@ -116,13 +114,12 @@ func (s *Server) desk(ctx context.Context) api.Desk {
 		Relationships: relationship.NewStore(w.Env().Bucket), Random: rand.Reader, URL: strings.TrimRight(s.options.URL, "/")}
 }
 
-// health answers /healthz and /readyz without a sign-in, and tells nothing of anybody.
-func (s *Server) health() http.Handler {
-	checks := append([]metrics.Check{{Name: "bucket", Run: func(ctx context.Context) error {
+// ready is asked by /readyz.
+func (s *Server) ready() *readiness {
+	return &readiness{world: s.world, checks: append([]Check{{Name: "bucket", Run: func(ctx context.Context) error {
 		_, err := s.world.Env().HasInputs(ctx)
 		return err
-	}}}, s.world.Ready...)
-	return metrics.NewHealth(s.world.Now, nil, checks...).Handler()
+	}}}, s.world.Ready...)}
 }
 
 // Handler answers requests, whatever brings them.
