@@ -67,7 +67,9 @@ func (h *readiness) check(ctx context.Context) checked {
 }
 
 // alive answers that the process answers.
-func alive(w http.ResponseWriter, _ *http.Request) { answerHealth(w, checked{OK: true, Checks: []checkedItem{}}) }
+func alive(w http.ResponseWriter, _ *http.Request) {
+	answerHealth(w, checked{OK: true, Checks: []checkedItem{}})
+}
 
 func answerHealth(w http.ResponseWriter, a checked) {
 	w.Header().Set("Content-Type", "application/json")
