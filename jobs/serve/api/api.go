@@ -17,6 +17,7 @@ import (
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/access"
+	"github.com/calends/calends/jobs/serve/access/directory"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
 	"github.com/calends/calends/jobs/serve/linebook"
@@ -37,11 +38,16 @@ type Desk struct {
 	Random io.Reader
 	// URL is where people find the server, without a slash at the end; "" where nobody has
 	// said it, and then links begin with their path.
-	URL     string
-	Now     func() time.Time
-	Trail   audit.Trail
-	Log     *slog.Logger
-	Version string
+	URL string
+	// Directory has users and tokens; Reach is the most that the provider of the sign-in
+	// can say of a user's partners, nil where there is none.
+	Directory *directory.Directory
+	Reach     func(id string) (partners []string, everyone bool)
+	Now       func() time.Time
+	Trail     audit.Trail
+	Events    *audit.Store // what the trail has
+	Log       *slog.Logger
+	Version   string
 }
 
 // API is the operations on a mux.
@@ -81,6 +87,9 @@ func New(mux *http.ServeMux, d Desk) *API {
 	a.registerPrices()
 	a.registerCustomers()
 	a.registerBilling()
+	a.registerUsers()
+	a.registerTokens()
+	a.registerTrail()
 	a.complete()
 	return a
 }
