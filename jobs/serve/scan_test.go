@@ -52,6 +52,11 @@ var samples = map[string]sample{
 	"list-price-sheets":  {open: true},
 	"get-price-sheet":    {open: true, path: "/v1/price-sheets/NL/2024-03"},
 
+	"list-offers":         {open: true, query: "market=NL&month=2024-03&q=business"},
+	"get-offer":           {open: true, path: "/v1/offers/CFQ7TTC0LDPB/0001", query: "market=NL&month=2024-03"},
+	"list-promotions":     {open: true, query: "market=NL&at=2024-03-05T00:00:00Z"},
+	"check-prerequisites": {path: "/v1/offers/CFQ7TTC0LDPB/0001/prerequisites", query: "customerId=dd6c7dae-4000-49f1-93b4-5dee8cf0620e"},
+
 	"list-months":           {},
 	"list-invoices":         {},
 	"get-invoice":           {path: "/v1/invoices/2024-03/" + ours},

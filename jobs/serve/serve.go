@@ -20,6 +20,7 @@ import (
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
 	"github.com/calends/calends/jobs/serve/linebook"
+	"github.com/calends/calends/jobs/serve/offers"
 )
 
 // World is what the server stands in.
@@ -110,7 +111,7 @@ const linesRoom = 256 << 20
 func (s *Server) desk(ctx context.Context) api.Desk {
 	w := s.world
 	now := current.New(ctx, w.Env, w.Now, often)
-	return api.Desk{Env: w.Env, Current: now, Prices: now.Prices(w.Log), Lines: linebook.NewShelf(linesRoom), Now: w.Now, Trail: w.Trail, Log: w.Log, Version: w.Version,
+	return api.Desk{Env: w.Env, Current: now, Prices: now.Prices(w.Log), Offers: offers.NewShelf(offers.Most), Lines: linebook.NewShelf(linesRoom), Now: w.Now, Trail: w.Trail, Log: w.Log, Version: w.Version,
 		Relationships: relationship.NewStore(w.Env().Bucket), Random: rand.Reader, URL: strings.TrimRight(s.options.URL, "/")}
 }
 

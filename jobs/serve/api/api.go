@@ -21,6 +21,7 @@ import (
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
 	"github.com/calends/calends/jobs/serve/linebook"
+	"github.com/calends/calends/jobs/serve/offers"
 	"github.com/calends/calends/jobs/serve/pricebook"
 )
 
@@ -30,6 +31,7 @@ type Desk struct {
 	Env     func() jobs.Env
 	Current *current.Current
 	Prices  *pricebook.Shelf
+	Offers  *offers.Shelf
 	// Lines has those of invoices that were asked for last.
 	Lines *linebook.Shelf
 	// Relationships are those of the bucket.
@@ -85,6 +87,7 @@ func New(mux *http.ServeMux, d Desk) *API {
 	a := &API{Desk: d, huma: humago.New(mux, config)}
 	a.registerSelf()
 	a.registerPrices()
+	a.registerOffers()
 	a.registerCustomers()
 	a.registerBilling()
 	a.registerUsers()

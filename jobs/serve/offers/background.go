@@ -13,14 +13,20 @@ import (
 type Background struct {
 	tag        string
 	matrix     map[pricing.SKU]*pricing.Offer
+	products   map[string]string   // what the matrix calls them
 	promotions []pricing.Promotion // by product, SKU, term, plan, start, end and id
 }
 
 // NewBackground makes one. The tag changes whenever anything that it is made of does.
 func NewBackground(tag string, matrix []pricing.Offer, promotions []pricing.Promotion) *Background {
-	b := &Background{tag: tag, matrix: make(map[pricing.SKU]*pricing.Offer, len(matrix)), promotions: slices.Clone(promotions)}
+	b := &Background{tag: tag, matrix: make(map[pricing.SKU]*pricing.Offer, len(matrix)), products: make(map[string]string), promotions: slices.Clone(promotions)}
 	for i := range matrix {
-		b.matrix[matrix[i].SKU] = &matrix[i]
+		o := &matrix[i]
+		b.matrix[o.SKU] = o
+		// Where its SKUs give a product several titles, the first of them by the alphabet.
+		if f, known := o.Facts, b.products[o.ProductID]; f != nil && f.ProductTitle != "" && (known == "" || f.ProductTitle < known) {
+			b.products[o.ProductID] = f.ProductTitle
+		}
 	}
 	slices.SortFunc(b.promotions, func(a, b pricing.Promotion) int {
 		return cmp.Or(compareSKU(a.SKU, b.SKU), cmp.Compare(a.Term, b.Term), cmp.Compare(a.Plan, b.Plan),
@@ -49,9 +55,12 @@ func (b *Background) ofSKU(sku pricing.SKU) []pricing.Promotion {
 	return b.promotions[from:to]
 }
 
-// Title is what the offer matrix calls a SKU, or a product where it names no SKU;
-// "" if it does not know it.
+// Title is what the offer matrix calls a SKU, or a product where no SKU is named; "" if
+// it does not know it.
 func (b *Background) Title(sku pricing.SKU) string {
+	if sku.SkuID == "" {
+		return b.products[sku.ProductID]
+	}
 	if o := b.matrix[sku]; o != nil && o.Facts != nil {
 		return cmp.Or(o.Facts.SkuTitle, o.Facts.ProductTitle)
 	}

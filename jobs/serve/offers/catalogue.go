@@ -20,8 +20,9 @@ type Catalogue struct {
 	// Background is what is the same in every market.
 	Background *Background
 
-	entries []entry // by title, product and SKU
-	at      map[pricing.SKU]int
+	entries  []entry // by title, product and SKU
+	at       map[pricing.SKU]int
+	products map[string]string // their titles
 	// addOns are the entries of add-ons that a SKU is enough for, in order.
 	addOns map[pricing.SKU][]int
 	// names are all segments and currencies, in order.
@@ -139,6 +140,7 @@ func (c *Catalogue) order() {
 	prices := make([]price, 0, count)
 	texts := make([]texts, len(c.entries))
 	skus := make(map[string][]int) // of a product
+	c.products = make(map[string]string)
 	for i := range c.entries {
 		e := &c.entries[i]
 		c.at[e.SKU] = i
@@ -146,6 +148,7 @@ func (c *Catalogue) order() {
 		prices = append(prices, e.prices...)
 		e.prices = prices[from:len(prices):len(prices)]
 		skus[e.ProductID] = append(skus[e.ProductID], i)
+		c.products[e.ProductID] = cmp.Or(c.products[e.ProductID], e.productTitle)
 		texts[i] = e.texts()
 	}
 	c.words = newIndex(texts)
@@ -253,20 +256,16 @@ func (c *Catalogue) Has(sku pricing.SKU) bool {
 	return ok
 }
 
-// Title is what the sheet calls a SKU, else the offer matrix; of no SKU the product.
+// Title is what the sheet calls a SKU, or a product where no SKU is named; else what the
+// offer matrix does.
 func (c *Catalogue) Title(sku pricing.SKU) string {
 	if i, ok := c.at[sku]; ok {
 		return c.entries[i].title()
 	}
-	if title := c.Background.Title(sku); title != "" || sku.SkuID != "" {
-		return title
+	if sku.SkuID == "" && c.products[sku.ProductID] != "" {
+		return c.products[sku.ProductID]
 	}
-	for i := range c.entries {
-		if c.entries[i].ProductID == sku.ProductID {
-			return c.entries[i].productTitle
-		}
-	}
-	return ""
+	return c.Background.Title(sku)
 }
 
 // Since is the latest instant up to at at which anything began or had ended: from then
