@@ -12,6 +12,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -62,15 +63,15 @@ func mediaType(name string) string {
 	return bytesType
 }
 
-// filePath names a file of an invoice.
-type filePath struct {
-	invoicePath
+// FilePath names a file of an invoice.
+type FilePath struct {
+	InvoicePath
 	Name string `path:"name" maxLength:"100" example:"reconciliation.csv"`
 }
 
 // getFile is a question for a file. What its headers say is net/http's to understand.
 type getFile struct {
-	filePath
+	FilePath
 	Range       string `header:"Range" maxLength:"1000" example:"bytes=0-1023" doc:"One range, or several"`
 	IfRange     string `header:"If-Range" maxLength:"200" doc:"The ETag of the file that a part is there of: if it is another by now, all of it comes"`
 	IfNoneMatch string `header:"If-None-Match" maxLength:"2000" doc:"ETags of files that the caller has; for one of them the answer is 304"`
@@ -90,7 +91,7 @@ const addressLasts = 5 * time.Minute
 func (a *API) registerDownloads() {
 	register(a, access.SeeInvoices, huma.Operation{OperationID: "list-files", Method: http.MethodGet, Path: "/v1/invoices/{month}/{partnerId}/files",
 		Summary: "List the files of an invoice", Description: "Those of the current revision, and those of the newest comparison with Microsoft's file, if there is one.", Tags: []string{"Downloads"}, Errors: []int{http.StatusNotFound}},
-		func(ctx context.Context, who access.Principal, in *invoicePath) (*struct{ Body InvoiceFileList }, error) {
+		func(ctx context.Context, who access.Principal, in *InvoicePath) (*struct{ Body InvoiceFileList }, error) {
 			files, err := a.filesOf(ctx, who, *in)
 			answer := InvoiceFileList{Items: []InvoiceFile{}}
 			for _, f := range files {
@@ -98,17 +99,17 @@ func (a *API) registerDownloads() {
 			}
 			return &struct{ Body InvoiceFileList }{answer}, err
 		})
-	register(a, access.Download, fileOperation(), func(ctx context.Context, who access.Principal, in *getFile) (*huma.StreamResponse, error) {
-		f, err := a.fileOf(ctx, who, in.filePath)
+	register(a, access.Download, a.fileOperation(), func(ctx context.Context, who access.Principal, in *getFile) (*huma.StreamResponse, error) {
+		f, err := a.fileOf(ctx, who, in.FilePath)
 		if err != nil {
 			return nil, err
 		}
-		return a.send(ctx, f)
+		return a.send(f), nil
 	})
 	register(a, access.Download, huma.Operation{OperationID: "get-file-address", Method: http.MethodGet, Path: "/v1/invoices/{month}/{partnerId}/files/{name}/address",
 		Summary: "Get an address of a file in the store itself", Description: "For large files: good for some minutes, without a sign-in, and without this server in between. Only where the bucket is in a store that can do this, as S3.",
 		Tags: []string{"Downloads"}, Errors: []int{http.StatusNotFound, http.StatusConflict}},
-		func(ctx context.Context, who access.Principal, in *filePath) (*struct{ Body FileAddress }, error) {
+		func(ctx context.Context, who access.Principal, in *FilePath) (*struct{ Body FileAddress }, error) {
 			f, err := a.fileOf(ctx, who, *in)
 			if err != nil {
 				return nil, err
@@ -119,11 +120,12 @@ func (a *API) registerDownloads() {
 }
 
 // fileOperation describes a download: its bytes are of several types.
-func fileOperation() huma.Operation {
+func (a *API) fileOperation() huma.Operation {
 	content, headers := make(map[string]*huma.MediaType), make(map[string]*huma.Param)
-	for _, media := range []string{csvType, parquetType, workbookType, jsonType} {
+	for _, media := range []string{csvType, parquetType, workbookType} {
 		content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
 	}
+	content[jsonType] = &huma.MediaType{Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Invoice](), true, "Invoice")}
 	for name, says := range map[string]string{
 		"ETag":                "The file's SHA-256 in hex",
 		"Repr-Digest":         "The SHA-256 of the whole file (RFC 9530), also where a range is sent",
@@ -152,7 +154,7 @@ type invoiceFile struct {
 }
 
 // filesOf are those of an invoice that the caller may see.
-func (a *API) filesOf(ctx context.Context, who access.Principal, in invoicePath) (files []invoiceFile, err error) {
+func (a *API) filesOf(ctx context.Context, who access.Principal, in InvoicePath) (files []invoiceFile, err error) {
 	b, err := a.billed(ctx, who, in)
 	if err != nil {
 		return nil, err
@@ -179,8 +181,8 @@ func (a *API) filesOf(ctx context.Context, who access.Principal, in invoicePath)
 	return files, nil
 }
 
-func (a *API) fileOf(ctx context.Context, who access.Principal, in filePath) (invoiceFile, error) {
-	files, err := a.filesOf(ctx, who, in.invoicePath)
+func (a *API) fileOf(ctx context.Context, who access.Principal, in FilePath) (invoiceFile, error) {
+	files, err := a.filesOf(ctx, who, in.InvoicePath)
 	if err != nil {
 		return invoiceFile{}, err
 	}
@@ -192,18 +194,20 @@ func (a *API) fileOf(ctx context.Context, who access.Principal, in filePath) (in
 	return files[at], nil
 }
 
-// send answers with a file. The trail knows of it before its first byte.
-func (a *API) send(ctx context.Context, f invoiceFile) (*huma.StreamResponse, error) {
-	object, err := a.Env().Bucket.Open(ctx, f.Key)
-	if err != nil {
-		return nil, fmt.Errorf("download: %w", err)
-	}
-	if object.Size() != f.Size {
-		return nil, errors.Join(a.damaged(fmt.Errorf("read %s: it has %d bytes, not %d", f.Key, object.Size(), f.Size)), object.Close())
-	}
+// send answers with a file. The trail knows of it before it is opened.
+func (a *API) send(f invoiceFile) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
-		r, w := humago.Unwrap(c)
+		object, err := a.Env().Bucket.Open(c.Context(), f.Key)
+		if err != nil {
+			a.answer(c, a.problemOf(fmt.Errorf("download: %w", err)))
+			return
+		}
 		defer object.Close()
+		if object.Size() != f.Size {
+			a.answer(c, a.damaged(fmt.Errorf("read %s: it has %d bytes, not %d", f.Key, object.Size(), f.Size)))
+			return
+		}
+		r, w := humago.Unwrap(c)
 		h := w.Header()
 		h.Set("Content-Type", mediaType(f.Name))
 		h.Set("ETag", `"`+f.SHA256+`"`)
@@ -214,11 +218,11 @@ func (a *API) send(ctx context.Context, f invoiceFile) (*huma.StreamResponse, er
 		h.Set(gzhttp.HeaderNoCompression, "1") // it would be another file, and no ranges of it
 		content := &content{object: object, sha256: f.SHA256, hash: sha256.New()}
 		http.ServeContent(w, r, "", time.Time{}, content)
-		if content.err != nil && ctx.Err() == nil {
+		if content.err != nil && c.Context().Err() == nil {
 			a.Log.Error("a download broke off", "object", f.Key, "error", content.err)
-			panic(http.ErrAbortHandler)
+			panic(http.ErrAbortHandler) // the half must not look like the whole
 		}
-	}}, nil
+	}}
 }
 
 // content is an object for [http.ServeContent]. From its beginning it is read as one

@@ -69,15 +69,15 @@ func (in *listInvoices) wants(i ListedInvoice) bool {
 		(in.State == "" || in.State == i.State) && (in.Kind == "" || in.Kind == i.Kind)
 }
 
-// invoicePath names an invoice by its month and partner.
-type invoicePath struct {
+// InvoicePath names an invoice by its month and partner.
+type InvoicePath struct {
 	Month   string `path:"month" pattern:"^[0-9]{4}-(0[1-9]|1[0-2])$" example:"2024-03"`
 	Partner string `path:"partnerId" maxLength:"600"`
 }
 
 // getInvoice is a question for an invoice by its month and partner.
 type getInvoice struct {
-	invoicePath
+	InvoicePath
 	Conditional
 }
 
@@ -110,7 +110,7 @@ func (a *API) registerInvoices() {
 		Summary: "Get an invoice by its month and partner", Description: "The header as invoice.json has it: totals by charge type and customer, the policies, price sheets and exchange rates it was computed by.",
 		Tags: []string{"Invoices"}, Errors: []int{http.StatusNotFound}}),
 		func(ctx context.Context, who access.Principal, in *getInvoice) (*tagged[Invoice], error) {
-			b, err := a.billed(ctx, who, in.invoicePath)
+			b, err := a.billed(ctx, who, in.InvoicePath)
 			if err != nil {
 				return nil, err
 			}
@@ -177,7 +177,7 @@ type billed struct {
 }
 
 // billed returns an invoice that the caller may see; any other is not there.
-func (a *API) billed(ctx context.Context, who access.Principal, in invoicePath) (billed, error) {
+func (a *API) billed(ctx context.Context, who access.Principal, in InvoicePath) (billed, error) {
 	month, err := monthAt("path.month", in.Month)
 	if err != nil {
 		return billed{}, err

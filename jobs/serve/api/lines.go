@@ -98,7 +98,7 @@ type InvoiceLines struct {
 
 // listLines is a question for lines of an invoice.
 type listLines struct {
-	invoicePath
+	InvoicePath
 	Customer     string   `query:"customerId" maxLength:"200"`
 	Subscription string   `query:"subscriptionId" maxLength:"200"`
 	OrderID      string   `query:"orderId" maxLength:"200"`
@@ -190,7 +190,7 @@ func (a *API) registerLines() {
 }
 
 func (a *API) listLines(ctx context.Context, who access.Principal, in *listLines) (*tagged[InvoiceLines], error) {
-	b, err := a.billed(ctx, who, in.invoicePath)
+	b, err := a.billed(ctx, who, in.InvoicePath)
 	if err != nil {
 		return nil, err
 	}
