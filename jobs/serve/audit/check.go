@@ -24,12 +24,20 @@ type Fault struct {
 	What   string `json:"what"`
 }
 
+// link is what an object says of another one.
+type link struct {
+	of string
+	Link
+}
+
 // Check reads the trail of the days from from to to, both included, and tells what is
 // missing or was changed. What came before the first day is taken on trust, but for the
 // hash that the first object of each chain has of it.
 func (s *Store) Check(ctx context.Context, from, to time.Time) (Checked, error) {
 	c := Checked{Faults: []Fault{}, Open: []string{}}
 	last := make(map[string]found) // by instance
+	sums := make(map[string]string)
+	var links []link
 	for o, err := range s.objects(ctx, from, to, "") {
 		if err != nil {
 			return Checked{}, err
@@ -43,6 +51,10 @@ func (s *Store) Check(ctx context.Context, from, to time.Time) (Checked, error) 
 		before, known := last[instance]
 		o.header.Number = number // of one that cannot be read too
 		last[instance] = o
+		sums[o.key] = o.sum
+		for _, l := range o.header.Others {
+			links = append(links, link{o.key, l})
+		}
 		if o.err != nil {
 			wrong("%v", o.err)
 			continue
@@ -61,6 +73,15 @@ func (s *Store) Check(ctx context.Context, from, to time.Time) (Checked, error) 
 			wrong("the one before it, %s, has been changed: its SHA-256 is %s and was %s", before.key, before.sum, o.header.Before)
 		case before.header.Last:
 			wrong("it follows the last one of its instance")
+		}
+	}
+	for _, l := range links {
+		sum, there := sums[l.Key]
+		switch {
+		case !there && l.Key >= folderOf(from):
+			c.Faults = append(c.Faults, Fault{l.Key, "it is missing: " + l.of + " names it"})
+		case there && sum != l.SHA256:
+			c.Faults = append(c.Faults, Fault{l.Key, "it has been changed: " + l.of + " names it with another SHA-256"})
 		}
 	}
 	for _, instance := range slices.Sorted(maps.Keys(last)) {

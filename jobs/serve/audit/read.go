@@ -25,8 +25,16 @@ type Header struct {
 	At       string `json:"at"`
 	Before   string `json:"before,omitempty"` // SHA-256 of the instance's object before
 	Events   int    `json:"events"`
+	// Others are the newest objects of other instances, as the first of this one was written.
+	Others []Link `json:"others,omitempty"`
 	// Last: the instance stopped in order, nothing comes after.
 	Last bool `json:"last,omitempty"`
+}
+
+// Link names an object by what it was.
+type Link struct {
+	Key    string `json:"key"`
+	SHA256 string `json:"sha256"`
 }
 
 // Entry is an event and where it stands.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -37,8 +38,9 @@ type Settings struct {
 //
 // An object is named by when it was written, by which instance of the server and its
 // which it is. Its first line is a [Header], the others are events. The header has the
-// SHA-256 of the instance's object before it, so that one that is missing or was changed
-// shows ([Store.Check]). An instance that stops in order says so in its last object.
+// SHA-256 of the instance's object before it, and the first one those of the newest of
+// other instances, so that one that is missing or was changed shows ([Store.Check]). An
+// instance that stops in order says so in its last object.
 type Store struct {
 	bucket   bucket.Bucket
 	now      func() time.Time
@@ -241,7 +243,9 @@ func (s *Store) publish(ctx context.Context, last bool) error {
 	if err != nil {
 		s.keep(seen)
 	} else if events := gathered(queue, seen); len(events) > 0 || last && s.number > 0 && !s.stopped {
-		err = s.append(ctx, events, last)
+		if err = s.append(ctx, events, last); err != nil && s.unsure == nil {
+			s.keep(seen)
+		}
 	}
 	for _, w := range queue {
 		w.written, w.err = true, err
@@ -311,6 +315,12 @@ func (s *Store) append(ctx context.Context, events []Event, last bool) error {
 		Layout: Layout, Instance: s.instance, Number: s.number + 1, At: now.Format(time.RFC3339Nano),
 		Before: s.before, Events: len(events), Last: last,
 	}
+	if s.number == 0 {
+		var err error
+		if h.Others, err = s.others(ctx, now); err != nil {
+			return fmt.Errorf("write the trail: %w", err)
+		}
+	}
 	data, err := encode(h, events)
 	if err != nil {
 		return fmt.Errorf("write the trail: %w", err)
@@ -323,6 +333,33 @@ func (s *Store) append(ctx context.Context, events []Event, last bool) error {
 	}
 	s.advance(o)
 	return nil
+}
+
+// others are the newest objects of the chains of today and yesterday.
+func (s *Store) others(ctx context.Context, now time.Time) ([]Link, error) {
+	heads := make(map[string]Link)
+	newest := make(map[string]int64)
+	for _, day := range []time.Time{now.AddDate(0, 0, -1), now} {
+		for info, err := range s.bucket.List(ctx, folderOf(day)) {
+			if err != nil {
+				return nil, err
+			}
+			if instance, number, ok := parseKey(info.Key); ok && instance != s.instance && number > newest[instance] {
+				newest[instance], heads[instance] = number, Link{Key: info.Key}
+			}
+		}
+	}
+	links := make([]Link, 0, len(heads))
+	for _, instance := range slices.Sorted(maps.Keys(heads)) {
+		l := heads[instance]
+		data, err := bucket.ReadAll(ctx, s.bucket, l.Key)
+		if err != nil {
+			return nil, err
+		}
+		l.SHA256 = sumOf(data)
+		links = append(links, l)
+	}
+	return links, nil
 }
 
 func encode(h Header, events []Event) ([]byte, error) {

@@ -314,6 +314,47 @@ func TestABrokenChainShows(t *testing.T) {
 	}
 }
 
+// A server that begins says what the others had: an end that is cut off shows, and so
+// does a chain that is gone as a whole.
+func TestOtherChainsAreNamed(t *testing.T) {
+	t.Parallel()
+	b, c := bucket.NewMemory(), noon()
+	first := store(b, c)
+	note(t, first, event(audit.Did, "anna", "1"))
+	note(t, first, event(audit.Did, "anna", "2"))
+	c.add(13 * time.Hour) // the next day
+	second := store(b, c)
+	note(t, second, event(audit.Did, "bert", "1"))
+	note(t, first, event(audit.Did, "anna", "3")) // goes on meanwhile
+	faults := func(from, to time.Time) string {
+		checked, err := second.Check(t.Context(), from, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := ""
+		for _, f := range checked.Faults {
+			all += f.Object[len("audit/day="):len("audit/day=2026-11-23")] + " " + f.What[:len("it is missing")] + ";"
+		}
+		return all
+	}
+	next := day.AddDate(0, 0, 1)
+	if got := faults(day, next); got != "" {
+		t.Errorf("got %s", got)
+	}
+	keys := keysOf(t, b)
+	for _, key := range keys[:2] {
+		if err := b.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := faults(day, next); got != "2026-11-23 it is missing;" {
+		t.Errorf("got %s", got)
+	}
+	if got := faults(next, next); got != "" { // that day is not looked at
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestAnInstanceThatWasInterruptedIsOpen(t *testing.T) {
 	t.Parallel()
 	b, c := bucket.NewMemory(), noon()
@@ -326,6 +367,35 @@ func TestAnInstanceThatWasInterruptedIsOpen(t *testing.T) {
 	checked, err := one.Check(t.Context(), day, day)
 	if err != nil || !slices.Equal(checked.Open, []string{one.Instance()}) || checked.Objects != 3 {
 		t.Errorf("%+v %v", checked, err)
+	}
+}
+
+// A process that dies at any operation leaves a chain that is whole, with all that it
+// was told is written, and the next one begins its own.
+func TestDyingLeavesAWholeChain(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []faulty.Kind{faulty.Die, faulty.DieAfter} {
+		for nth := range 16 {
+			under, c := bucket.NewMemory(), noon()
+			s := store(faulty.New(under, faulty.Fault{Kind: kind, At: nth + 1}), c)
+			want := []string{}
+			for i := range 5 {
+				if s.Note(t.Context(), event(audit.Did, "anna", fmt.Sprint(i))) == nil {
+					want = append(want, fmt.Sprintf("did anna %d x1", i))
+				}
+				c.add(time.Second)
+			}
+			next := store(under, c)
+			got := texts(t, next)
+			if len(got) < len(want) || len(got) > len(want)+1 || !slices.Equal(got[:len(want)], want) {
+				t.Errorf("%v at %d: got %q, want %q and at most one more", kind, nth+1, got, want)
+			}
+			note(t, next, event(audit.Did, "bert", ""))
+			checked, err := next.Check(t.Context(), day, day)
+			if err != nil || len(checked.Faults) > 0 {
+				t.Errorf("%v at %d: %+v %v", kind, nth+1, checked, err)
+			}
+		}
 	}
 }
 

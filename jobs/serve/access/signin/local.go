@@ -40,6 +40,9 @@ func NewLocal(at net.Addr, s Settings) (*Authenticator, error) {
 		return nil, fmt.Errorf("listen at %s: without signIn the server is for this machine only: listen at 127.0.0.1, or configure signIn", at)
 	}
 	u := &url.URL{Scheme: "http", Host: tcp.String()}
+	if s.TLS {
+		u.Scheme = "https"
+	}
 	a, err := newAuthenticator(s, u)
 	if err != nil {
 		return nil, err

@@ -152,6 +152,28 @@ func TestWithoutASignInOnlyThisMachineIsServed(t *testing.T) {
 	}
 }
 
+func TestTheLinkOfAServerThatSpeaksTLS(t *testing.T) {
+	t.Parallel()
+	w := &world{clock: new(clock)}
+	s := w.settings()
+	s.TLS = true
+	who, err := signin.NewLocal(at(t, "[::1]:8420"), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.who = who
+	w.serve()
+	link, ok := strings.CutPrefix(who.Link(), "https://[::1]:8420")
+	if !ok {
+		t.Errorf("the link is %s", link)
+	}
+	b := w.browser(t)
+	b.ask("GET", link, "Host", "[::1]:8420")
+	if c := b.cookies["__Host-calends"]; c == nil || !c.Secure {
+		t.Errorf("the cookie is %+v", c)
+	}
+}
+
 func (w *world) settingsOf() signin.Settings {
 	w.clock = new(clock)
 	return w.settings()

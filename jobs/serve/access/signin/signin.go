@@ -27,6 +27,9 @@ type Settings struct {
 	Trail     audit.Trail
 	Now       func() time.Time
 	Log       *slog.Logger
+	// TLS says that a server without a provider speaks it by itself. With one, its
+	// address says so.
+	TLS bool
 	// Show answers a person with a page of a few words; nil: a plain one.
 	Show func(w http.ResponseWriter, r *http.Request, n Notice)
 }
