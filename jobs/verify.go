@@ -200,7 +200,7 @@ func (v *verification) records(ctx context.Context) error {
 		return err
 	}
 	v.manifests()
-	for _, read := range []func(context.Context) error{v.approvals, v.comparisons} {
+	for _, read := range []func(context.Context) error{v.approvals, v.comparisons, v.relationships} {
 		if err := read(ctx); err != nil {
 			return err
 		}

@@ -438,8 +438,18 @@ func TestDamage(t *testing.T) {
 			if accepted, _, err := fresh.Accepted(t.Context(), o.fact, noon); accepted || err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("accepted %t, %v; want %q", accepted, err, tt.want)
 			}
-			if all, err := fresh.All(t.Context(), noon); err == nil || !strings.Contains(err.Error(), tt.want) {
+			// The customers beside it are known.
+			o.fact.ID, o.tokens = "D", nil
+			if err := o.do("ask", noon); err != nil {
+				t.Fatal(err)
+			}
+			all, err := fresh.All(t.Context(), noon)
+			if err != nil || all["C"].Err == nil || !strings.Contains(all["C"].Err.Error(), tt.want) || all["D"].Err != nil || len(all["D"].Records) != 1 {
 				t.Errorf("all: %v, %v; want %q", all, err, tt.want)
+			}
+			wrong, err := relationship.Damaged(t.Context(), o.bucket)
+			if err != nil || len(wrong) != 1 || !strings.HasPrefix(wrong[0].Key, "relationships/C/") || wrong[0].Missing != strings.Contains(tt.want, "missing") {
+				t.Errorf("damaged: %v, %v", wrong, err)
 			}
 		})
 	}
@@ -464,8 +474,8 @@ func TestAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		for _, records := range all {
-			n += len(records)
+		for _, known := range all {
+			n += len(known.Records)
 		}
 		return n
 	}
@@ -488,7 +498,7 @@ func TestAll(t *testing.T) {
 		t.Errorf("another program has %d records after two seconds", n)
 	}
 	all, err := other.All(t.Context(), noon.Add(2*time.Second))
-	if err != nil || len(all["customer/7"]) != 1 || all["customer/7"][0].Name != "Ann Agent" {
+	if err != nil || len(all["customer/7"].Records) != 1 || all["customer/7"].Records[0].Name != "Ann Agent" {
 		t.Errorf("%v, %v", all["customer/7"], err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,7 +53,7 @@ type Store struct {
 	mu   sync.Mutex
 	read map[string]Record // by key
 	// all is what All found, and when; by customer. nil: it is to be found anew.
-	all    map[string][]Record
+	all    map[string]Known
 	listed time.Time
 	writes int
 }
@@ -210,9 +211,34 @@ func CheckName(name string) (string, error) {
 // in it at once.
 const often = 2 * time.Second
 
-// All returns the records of all customers that have some, by customer, oldest first, as
-// they were a moment ago. They are not to be changed.
-func (s *Store) All(ctx context.Context, now time.Time) (map[string][]Record, error) {
+// Known is what the bucket has of a customer: its records, oldest first, or what is
+// wrong with them.
+type Known struct {
+	Records []Record
+	Err     error // a [DamageError]
+}
+
+// DamageError is a record that cannot be read, or is missing. Whatever its customer said
+// is not known then.
+type DamageError struct {
+	Key     string
+	Missing bool
+	Cause   error // nil: it is missing
+}
+
+func (e *DamageError) Error() string {
+	if e.Missing {
+		return e.Key + " is missing, and later ones are there: put it back from a backup"
+	}
+	return fmt.Sprintf("read %s: %v", e.Key, e.Cause)
+}
+
+// Unwrap is the cause.
+func (e *DamageError) Unwrap() error { return e.Cause }
+
+// All returns what there is of all customers that have records, as it was a moment ago.
+// It is not to be changed.
+func (s *Store) All(ctx context.Context, now time.Time) (map[string]Known, error) {
 	s.listing.Lock()
 	defer s.listing.Unlock()
 	s.mu.Lock()
@@ -233,52 +259,66 @@ func (s *Store) All(ctx context.Context, now time.Time) (map[string][]Record, er
 	return all, nil
 }
 
-func (s *Store) listAll(ctx context.Context) (map[string][]Record, error) {
-	var unread []string
+func (s *Store) listAll(ctx context.Context) (map[string]Known, error) {
 	most := make(map[string]int)
+	keys := make(map[string][]string)
 	for info, err := range s.bucket.List(ctx, prefix) {
 		if err != nil {
 			return nil, fmt.Errorf("list them: %w", err)
 		}
-		id, number, ok := parseKey(info.Key)
-		if !ok {
-			continue
-		}
-		most[id] = max(most[id], number)
-		s.mu.Lock()
-		_, known := s.read[info.Key]
-		s.mu.Unlock()
-		if !known {
-			unread = append(unread, info.Key)
+		if id, number, ok := parseKey(info.Key); ok {
+			most[id] = max(most[id], number)
+			keys[id] = append(keys[id], info.Key)
 		}
 	}
-	found, err := s.fetch(ctx, unread)
-	if err != nil {
-		return nil, err
+	var mu sync.Mutex
+	all := make(map[string]Known, len(most))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for id := range keys {
+		g.Go(func() error {
+			records, err := s.upTo(ctx, id, most[id])
+			if damage := new(DamageError); err != nil && !errors.As(err, &damage) {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all[id] = Known{records, err}
+			return nil
+		})
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, key := range unread {
-		s.read[key] = found[i]
-	}
-	all := make(map[string][]Record, len(most))
-	for id, n := range most {
-		if all[id], err = s.upTo(id, n); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return all, g.Wait()
 }
 
-// upTo returns a customer's first records, all of which were read. The caller holds mu.
-func (s *Store) upTo(customerID string, most int) ([]Record, error) {
-	records := make([]Record, most)
-	for i := range records {
-		r, ok := s.read[keyOf(customerID, i+1)]
-		if !ok {
-			return nil, fmt.Errorf("%s is missing, and later ones are there: put it back from a backup", keyOf(customerID, i+1))
+// Damaged lists the records that cannot be read, or are missing, the first of each
+// customer, by their keys.
+func Damaged(ctx context.Context, b bucket.Bucket) ([]*DamageError, error) {
+	all, err := NewStore(b).listAll(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("relationships: %w", err)
+	}
+	var wrong []*DamageError
+	for _, known := range all {
+		if damage := new(DamageError); errors.As(known.Err, &damage) {
+			wrong = append(wrong, damage)
 		}
-		records[i] = r
+	}
+	slices.SortFunc(wrong, func(x, y *DamageError) int { return strings.Compare(x.Key, y.Key) })
+	return wrong, nil
+}
+
+// upTo returns a customer's records to the one of that number.
+func (s *Store) upTo(ctx context.Context, customerID string, most int) ([]Record, error) {
+	records := make([]Record, 0, most)
+	for number := range most {
+		r, err := s.get(ctx, customerID, number+1)
+		if errors.Is(err, bucket.ErrNotExist) {
+			err = &DamageError{Key: keyOf(customerID, number+1), Missing: true}
+		}
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
 	}
 	return records, nil
 }
@@ -295,21 +335,17 @@ func (s *Store) records(ctx context.Context, customerID string) ([]Record, error
 			most = max(most, number)
 		}
 	}
-	for number := 1; ; number++ { // a listing may be behind what is there
-		_, err := s.get(ctx, customerID, number)
-		switch {
-		case err == nil:
-			most = max(most, number)
-		case errors.Is(err, bucket.ErrNotExist) && number > most:
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.upTo(customerID, most)
-		case errors.Is(err, bucket.ErrNotExist):
-			return nil, fmt.Errorf("%s is missing, and later ones are there: put it back from a backup", keyOf(customerID, number))
-		default:
-			return nil, err
+	records, err := s.upTo(ctx, customerID, most)
+	for err == nil { // a listing may be behind what is there
+		var r Record
+		if r, err = s.get(ctx, customerID, len(records)+1); err == nil {
+			records = append(records, r)
 		}
 	}
+	if !errors.Is(err, bucket.ErrNotExist) {
+		return nil, err
+	}
+	return records, nil
 }
 
 // get returns one record. Errors: those of [bucket.Bucket.Open].
@@ -330,49 +366,39 @@ func (s *Store) get(ctx context.Context, customerID string, number int) (Record,
 	return r, err
 }
 
-// atOnce is how many records are read at a time.
+// atOnce is how many customers' records are read at a time.
 const atOnce = 16
-
-func (s *Store) fetch(ctx context.Context, keys []string) ([]Record, error) {
-	found := make([]Record, len(keys))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(atOnce)
-	for i, key := range keys {
-		g.Go(func() (err error) {
-			found[i], err = readRecord(ctx, s.bucket, key)
-			return err
-		})
-	}
-	return found, g.Wait()
-}
 
 func readRecord(ctx context.Context, b bucket.Bucket, key string) (r Record, err error) {
 	data, err := bucket.ReadAll(ctx, b, key)
 	if err != nil {
 		return Record{}, err
 	}
-	if err := json.Unmarshal(data, &r); err != nil {
-		return Record{}, fmt.Errorf("read %s: %w", key, err)
+	if err = json.Unmarshal(data, &r); err == nil {
+		err = check(key, r)
 	}
-	return r, check(key, r)
+	if err != nil {
+		return Record{}, &DamageError{Key: key, Cause: err}
+	}
+	return r, nil
 }
 
 // check refuses a record that is not what its key says, or says what is not known here.
 func check(key string, r Record) error {
 	if r.Layout > Layout {
-		return fmt.Errorf("read %s: it has layout %d, this program knows up to %d: %w", key, r.Layout, Layout, ledger.ErrNewer)
+		return fmt.Errorf("it has layout %d, this program knows up to %d: %w", r.Layout, Layout, ledger.ErrNewer)
 	}
 	if keyOf(r.CustomerID, r.Number) != key {
-		return fmt.Errorf("read %s: it says customer %s, number %d", key, r.CustomerID, r.Number)
+		return fmt.Errorf("it says customer %s, number %d", r.CustomerID, r.Number)
 	}
 	switch r.Says {
 	case SaysAccepted, SaysDeclined, SaysWithdrawn:
 	case SaysRequested:
 		if _, err := time.Parse(time.RFC3339, r.Expires); err != nil {
-			return fmt.Errorf("read %s: when it expires: %w", key, err)
+			return fmt.Errorf("when it expires: %w", err)
 		}
 	default:
-		return fmt.Errorf("read %s: it says %q", key, r.Says)
+		return fmt.Errorf("it says %q", r.Says)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (a *API) listCustomers(ctx context.Context, who access.Principal, in *listC
 	if err != nil {
 		return page, err
 	}
-	records, err := a.Relationships.All(ctx, a.Now())
+	known, err := a.Relationships.All(ctx, a.Now())
 	if err != nil {
 		return page, err
 	}
@@ -162,11 +162,15 @@ func (a *API) listCustomers(ctx context.Context, who access.Principal, in *listC
 	if found {
 		first++
 	}
+	now := a.Now()
 	for _, c := range all[first:] {
 		if !who.Sees(c.PartnerID) || in.Partner != "" && c.PartnerID != in.Partner || !hasWords(c.Customer, words) {
 			continue
 		}
-		state := relationship.Stands(c, records[c.ID], a.Now()).State
+		if err := known[c.ID].Err; err != nil {
+			return page, err
+		}
+		state := relationship.Stands(c, known[c.ID].Records, now).State
 		if in.Relationship != "" && string(state) != in.Relationship {
 			continue
 		}
