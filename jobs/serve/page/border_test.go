@@ -96,7 +96,7 @@ func TestEveryPageAsEverybody(t *testing.T) {
 			if route.Method != http.MethodGet {
 				h = newHouse(t)
 			}
-			if s := h.ask(nil, route.Method, one.address, nil); s.Code != http.StatusSeeOther || !strings.HasPrefix(s.Header().Get("Location"), "/sign-in?to=") {
+			if s := h.ask(nil, route.Method, one.address, nil); s.Code != http.StatusSeeOther || !strings.HasPrefix(s.Header().Get("Location"), "/sign-in?back=") {
 				t.Errorf("nobody: %d to %q", s.Code, s.Header().Get("Location"))
 			}
 			for _, role := range access.Roles() {

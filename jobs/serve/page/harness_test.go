@@ -222,3 +222,15 @@ func (s shown) table(caption string) (rows [][]string) {
 	s.t.Fatalf("no table %q on the page:\n%s", caption, s.text())
 	return nil
 }
+
+// shownOf is an answer with just this page.
+func shownOf(t *testing.T, source string) shown {
+	t.Helper()
+	w := httptest.NewRecorder()
+	w.Body.WriteString(source)
+	doc, err := html.Parse(strings.NewReader(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shown{w, t, doc}
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/calends/calends/jobs/history"
 	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/access"
+	"github.com/calends/calends/jobs/serve/access/signin"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
 	"github.com/calends/calends/jobs/serve/linebook"
@@ -88,6 +89,18 @@ func New(mux *http.ServeMux, d Desk) (*Site, error) {
 	s.registerRelationships()
 	mux.HandleFunc("/", s.nowhere)
 	return s, nil
+}
+
+// Words returns what tells people a few words on their way in and out.
+func Words(version string, log *slog.Logger) (func(http.ResponseWriter, *http.Request, signin.Notice), error) {
+	s := &Site{Desk: Desk{Version: version, Log: log}}
+	if err := s.load(); err != nil {
+		return nil, fmt.Errorf("load the page: %w", err)
+	}
+	return func(w http.ResponseWriter, r *http.Request, n signin.Notice) {
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		s.show(w, ask{Request: r}, n.Status, answer{template: "words", title: n.Title, body: n})
+	}, nil
 }
 
 // Routes are all pages, for whoever wants to try each.

@@ -75,6 +75,11 @@ func (s *Site) public(w http.ResponseWriter, a ask, out answer, failed error) {
 	if failed != nil {
 		status, out = s.trouble(failed)
 	}
+	s.show(w, a, status, out)
+}
+
+// show sends a page of which no trail tells.
+func (s *Site) show(w http.ResponseWriter, a ask, status int, out answer) {
 	body, err := s.render(a, out)
 	if err != nil {
 		s.Log.Error("a page could not be made", "error", err)
@@ -90,5 +95,5 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		back = r.URL.RequestURI()
 	}
-	http.Redirect(w, r, "/sign-in?"+url.Values{"to": {back}}.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, "/sign-in?"+url.Values{"back": {back}}.Encode(), http.StatusSeeOther)
 }
