@@ -21,6 +21,7 @@ import (
 	"github.com/calends/calends/jobs/serve/current"
 	"github.com/calends/calends/jobs/serve/linebook"
 	"github.com/calends/calends/jobs/serve/offers"
+	"github.com/calends/calends/jobs/serve/page"
 )
 
 // World is what the server stands in.
@@ -54,6 +55,7 @@ type Server struct {
 	secure  *certificate // nil: plain HTTP
 	handler http.Handler
 	api     *api.API
+	site    *page.Site
 }
 
 // often is how old the ledger may be as the server knows it; what the server writes
@@ -80,8 +82,17 @@ func New(ctx context.Context, o Options, w World) (*Server, error) {
 		}
 	}
 	mux := http.NewServeMux()
-	s.api = api.New(mux, s.desk(ctx))
+	d := s.desk(ctx)
+	s.api = api.New(mux, d)
+	s.site, err = page.New(mux, page.Desk{Env: d.Env, Current: d.Current, Lines: d.Lines, Offers: d.Offers, Relationships: d.Relationships,
+		Now: d.Now, Trail: d.Trail, Log: d.Log, Version: d.Version})
+	if err != nil {
+		return nil, err
+	}
 	w.Who.Routes(mux)
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, _ *http.Request) { // else the page would answer
+		refuse(w, http.StatusNotFound, "not-found", "the API has no such operation; /v1/openapi.yaml lists all")
+	})
 
 	limits := o.Limits.withDefaults()
 	inner := newCallers(limits, w.Now).handler(mux)
