@@ -2,6 +2,7 @@ package signin_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -195,5 +196,36 @@ func TestTooManyFailures(t *testing.T) {
 	w.clock.add(10 * time.Second)
 	if got := status(b, "x"); got != http.StatusUnauthorized {
 		t.Errorf("later: %d", got)
+	}
+}
+
+// BenchmarkMiddleware: what finding out who asks costs each request.
+func BenchmarkMiddleware(b *testing.B) {
+	clock := new(clock)
+	provider := oidctest.New(b, clock.now)
+	w := &world{clock: clock, provider: provider}
+	who, err := signin.New(options(provider), home, w.settings(), signin.Surroundings{Lookup: lookup})
+	if err != nil {
+		b.Fatal(err)
+	}
+	own, _, err := w.people.CreateToken(b.Context(), directory.Token{Name: "erp", Expires: start.Add(time.Hour).Format(time.RFC3339)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	next := who.Middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for name, token := range map[string]string{"own": own.Reveal(), "provider": provider.AccessToken(anna, nil)} {
+		b.Run(name, func(b *testing.B) {
+			r := httptest.NewRequest("GET", home, nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			rec := httptest.NewRecorder()
+			b.ReportAllocs()
+			for b.Loop() {
+				next.ServeHTTP(rec, r)
+			}
+			if rec.Code != http.StatusOK {
+				b.Fatalf("got %d %s", rec.Code, rec.Body)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "request/s")
+		})
 	}
 }
