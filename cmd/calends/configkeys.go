@@ -196,6 +196,14 @@ func editDistance(a, b string) int {
 // configMonth is a month of the file; the zero value is none.
 type configMonth struct{ pricing.Month }
 
+// MarshalYAML writes it as it is read.
+func (m configMonth) MarshalYAML() (any, error) {
+	if m.Month == 0 {
+		return "", nil
+	}
+	return m.String(), nil
+}
+
 // UnmarshalYAML reads 2026-10.
 func (m *configMonth) UnmarshalYAML(node *yaml.Node) (err error) {
 	m.Month, err = pricing.ParseMonth(node.Value)

@@ -67,16 +67,20 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer listener.Close()
 	trail := audit.NewStore(env.Bucket, audit.Settings{Now: time.Now, Log: a.log})
-	who, err := a.door(config.Serve, listener.Addr(), signin.Settings{
-		Directory: directory.New(env.Bucket, time.Now), Trail: trail, Now: time.Now, Log: a.log,
-	})
+	people := directory.New(env.Bucket, time.Now)
+	who, err := a.door(config.Serve, listener.Addr(), signin.Settings{Directory: people, Trail: trail, Now: time.Now, Log: a.log})
 	if err != nil {
 		return fmt.Errorf("%w: serve: %w", jobs.ErrUsage, err)
+	}
+	settings, err := config.shown()
+	if err != nil {
+		return err
 	}
 	reads, done := context.WithCancel(context.WithoutCancel(ctx)) // answers under way still read
 	defer done()
 	server, err := serve.New(reads, config.Serve, serve.World{
 		Env: a.daily(env), Now: time.Now, Log: a.log, Version: version(), Who: who, Trail: trail,
+		Events: trail, Directory: people, Settings: settings,
 		Ready: []serve.Check{{Name: "sign-in", Run: who.Ready}},
 	})
 	if err != nil {

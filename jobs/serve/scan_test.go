@@ -43,7 +43,8 @@ type sample struct {
 
 // samples has one for each operation; an operation without fails the scan.
 var samples = map[string]sample{
-	"get-self": {open: true},
+	"get-self":     {open: true},
+	"get-settings": {house: true},
 
 	"list-prices":        {open: true, query: "market=NL&month=2024-03"},
 	"get-price":          {open: true, query: "market=NL&month=2024-03&productId=CFQ7TTC0LH18&skuId=1&termDuration=P1Y&billingPlan=Annual&currency=EUR"},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/relationship"
+	"github.com/calends/calends/jobs/serve/access/directory"
 	"github.com/calends/calends/jobs/serve/api"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
@@ -33,8 +34,14 @@ type World struct {
 	Version string
 	// Who finds out who asks.
 	Who Authenticator
-	// Trail is told who asked what.
-	Trail audit.Trail
+	// Trail is told who asked what, and Events has what it was told. Both are one in a
+	// bucket.
+	Trail  audit.Trail
+	Events *audit.Store
+	// Directory has users and tokens.
+	Directory *directory.Directory
+	// Settings are how the server was started, by the names of the configuration file.
+	Settings map[string]any
 	// Ready are checks besides the server's own.
 	Ready []Check
 }
@@ -123,7 +130,16 @@ func (s *Server) desk(ctx context.Context) api.Desk {
 	w := s.world
 	now := current.New(ctx, w.Env, w.Now, often)
 	return api.Desk{Env: w.Env, Current: now, Prices: now.Prices(w.Log), Offers: offers.NewShelf(offers.Most), Lines: linebook.NewShelf(linesRoom), Now: w.Now, Trail: w.Trail, Log: w.Log, Version: w.Version,
-		Relationships: relationship.NewStore(w.Env().Bucket), Random: rand.Reader, URL: strings.TrimRight(s.options.URL, "/")}
+		Relationships: relationship.NewStore(w.Env().Bucket), Random: rand.Reader, URL: strings.TrimRight(s.options.URL, "/"),
+		Directory: w.Directory, Reach: s.reach(), Events: w.Events, Settings: w.Settings}
+}
+
+// reach is the most that the provider can say of a user's partners; nil without one.
+func (s *Server) reach() func(id string) ([]string, bool) {
+	if s.options.SignIn.IsZero() {
+		return nil
+	}
+	return s.options.SignIn.Reach
 }
 
 // ready is asked by /readyz.

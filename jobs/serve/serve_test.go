@@ -29,6 +29,7 @@ import (
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/serve"
 	"github.com/calends/calends/jobs/serve/access"
+	"github.com/calends/calends/jobs/serve/access/directory"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/servetest"
 )
@@ -89,6 +90,8 @@ func server(t *testing.T, o serve.Options, inside http.HandlerFunc, trail *notes
 	env := servetest.Env(servetest.Demo(t))
 	s, err := serve.New(t.Context(), o, serve.World{
 		Env: func() jobs.Env { return env }, Now: time.Now, Log: slog.New(slog.DiscardHandler), Version: "test", Who: known{inside}, Trail: trail,
+		Events: audit.NewStore(env.Bucket, audit.Settings{Now: time.Now, Log: slog.New(slog.DiscardHandler)}), Directory: directory.New(env.Bucket, time.Now),
+		Settings: map[string]any{"workers": 1},
 	})
 	if err != nil {
 		t.Fatal(err)

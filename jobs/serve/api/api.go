@@ -48,8 +48,10 @@ type Desk struct {
 	Now       func() time.Time
 	Trail     audit.Trail
 	Events    *audit.Store // what the trail has
-	Log       *slog.Logger
-	Version   string
+	// Settings are how the server was started, by the names of the configuration file.
+	Settings map[string]any
+	Log      *slog.Logger
+	Version  string
 }
 
 // API is the operations on a mux.
@@ -86,6 +88,7 @@ func New(mux *http.ServeMux, d Desk) *API {
 		"Amounts, prices, rates and quantities are decimal text; dates are days of UTC. What belongs to a partner that the caller does not belong to is answered like what does not exist."
 	a := &API{Desk: d, huma: humago.New(mux, config)}
 	a.registerSelf()
+	a.registerSettings()
 	a.registerPrices()
 	a.registerOffers()
 	a.registerCustomers()
