@@ -70,19 +70,19 @@ func (e Env) Bench(ctx context.Context, plan BenchPlan) (BenchResult, error) {
 	r := BenchResult{Folder: plan.Folder, Month: w.Month, Workers: max(1, e.Workers), Subscriptions: w.Subscriptions, Changes: w.Changes, Bytes: make(map[string]int64)}
 	e.Bucket, e.forgotten = &patch{Bucket: e.Bucket, over: out}, plan.To == ""
 	e.Stage = func(name string, took time.Duration) { addStage(&r.Stages, name, took) }
-	begin, used := time.Now(), processorTime()
+	begin, used := time.Now(), ProcessorTime()
 	bill, err := e.Bill(ctx, month, false)
 	took := time.Since(begin)
 	if err != nil {
 		return BenchResult{}, fmt.Errorf("bench: %w", err)
 	}
-	r.Seconds, r.ProcessorSeconds = took.Seconds(), (processorTime() - used).Seconds()
+	r.Seconds, r.ProcessorSeconds = took.Seconds(), (ProcessorTime() - used).Seconds()
 	r.Errors, r.Warnings, r.Invoices = bill.Errors, bill.Warnings, len(bill.Invoices)
 	for _, inv := range bill.Invoices {
 		r.Lines += inv.Lines
 	}
 	r.LinesPerSecond, r.SubscriptionsPerSecond = float64(r.Lines)/r.Seconds, float64(r.Subscriptions)/r.Seconds
-	if r.PeakMemory, err = peakMemory(); err != nil {
+	if r.PeakMemory, err = PeakMemory(); err != nil {
 		return BenchResult{}, fmt.Errorf("bench: %w", err)
 	}
 	for info, err := range out.List(ctx, "") {
@@ -105,8 +105,8 @@ func (p BenchPlan) out() (bucket.Bucket, error) {
 	return bucket.NewDisk(p.To)
 }
 
-// processorTime is what the process has used so far.
-func processorTime() time.Duration {
+// ProcessorTime is how much of the processors the process has used so far.
+func ProcessorTime() time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		return 0
@@ -114,9 +114,9 @@ func processorTime() time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// peakMemory is the most that the process had resident. Linux says it in /proc;
+// PeakMemory is the most that the process had resident, in bytes. Linux says it in /proc;
 // its rusage would count what the parent had when it started this process.
-func peakMemory() (int64, error) {
+func PeakMemory() (int64, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		var used syscall.Rusage

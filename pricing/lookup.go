@@ -16,6 +16,13 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 		return Price{}, &PriceError{Code: PriceNotFound,
 			Reason: fmt.Sprintf("market %s has no price sheet for %s or earlier", q.Market, month)}
 	}
+	return FindPriceIn(sheet, sheet.rows[rowKey{q.SKU, q.Term, q.Plan, q.Segment}], q)
+}
+
+// FindPriceIn is [FindPrice] where it is known which sheet governs, and which of its rows
+// have the query's SKU, term, plan and segment: these, in the order of the file.
+func FindPriceIn(sheet *Sheet, rows []Row, q PriceQuery) (Price, error) {
+	month := q.At.Date().Month()
 	stale := sheet.Month != month
 	refuse := func(code Code, format string, args ...any) (Price, error) {
 		what := fmt.Sprintf("%s/%s %s %s %s %s", q.ProductID, q.SkuID, q.Term, q.Plan, q.Market, q.Segment)
@@ -25,7 +32,6 @@ func FindPrice(book Book, q PriceQuery) (Price, error) {
 
 	var few [8]*Row
 	valid, tiered := few[:0], 0
-	rows := sheet.rows[rowKey{q.SKU, q.Term, q.Plan, q.Segment}]
 	from, until := month.First().Instant(), (month.Last()+1).Instant()-1
 	for i := range rows {
 		// The last instants before something else holds.

@@ -23,6 +23,10 @@ type benchCmd struct {
 	Once benchOnceCmd `cmd:"" default:"withargs" help:"Make a world in a temporary folder, bill its month, remove it."`
 	Make benchMakeCmd `cmd:"" help:"Make a world to measure with."`
 	Run  benchRunCmd  `cmd:"" help:"Bill a world's month and say what it took."`
+
+	Prices       benchPricesCmd       `cmd:"" help:"Ask a server for prices and say how fast it answers."`
+	PricesServer benchPricesServerCmd `cmd:"" hidden:""`
+	PricesLookUp benchPricesLookUpCmd `cmd:"" hidden:""`
 }
 
 // benchWorld are the flags that say which world is made.
@@ -282,7 +286,6 @@ func benchRows(r jobs.BenchResult) *table {
 	for _, n := range r.Bytes {
 		whole += n
 	}
-	fixed := func(f float64, digits int) string { return strconv.FormatFloat(f, 'f', digits, 64) }
 	t.add(r.Month, strconv.Itoa(r.Workers), strconv.Itoa(r.Subscriptions), strconv.Itoa(r.Lines), fixed(r.Seconds, 3), fixed(r.ProcessorSeconds, 3),
 		fixed(r.LinesPerSecond, 0), fixed(r.SubscriptionsPerSecond, 0), count(r.PeakMemory), count(whole))
 	return t

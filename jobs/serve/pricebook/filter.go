@@ -54,7 +54,7 @@ func (s *Sheet) wanted(f Filter, r *row) bool {
 	is := func(wanted string, text uint32) bool { return wanted == "" || s.texts[text] == wanted }
 	return is(f.ProductID, r.product) && is(f.SkuID, r.sku) && is(f.Segment, r.segment) && is(f.Currency, r.currency) &&
 		(f.Term == pricing.NoTerm || r.term == f.Term) && (f.Plan == pricing.NoPlan || r.plan == f.Plan) &&
-		(f.At == nil || r.start <= *f.At && *f.At <= r.end)
+		(f.At == nil || s.instants[r.start] <= *f.At && *f.At <= s.instants[r.end])
 }
 
 // wordSearch finds words in rows. Each text is searched once.

@@ -1,12 +1,12 @@
 // Package pricebook is all price sheets of a bucket in memory, for those who ask
-// often: 64 bytes a row and each text once a sheet.
+// often: 56 bytes a row, up to 16 for the table of keys, and each text once a sheet.
 //
 // A [Sheet] never changes, and is made of objects that never change. When the ledger
 // has new inputs, [Read] makes a new [Book] of the sheets that stayed and those that
 // came, while the old one still answers.
 //
 // The book has no rules of its own. To answer a question it hands the few rows of its
-// key to [pricing.FindPrice], in the order in which the file has them: so it says what
+// key to [pricing.FindPriceIn], in the order in which the file has them: so it says what
 // billing says, refusals to the letter.
 package pricebook
 
@@ -135,23 +135,18 @@ func (b *Book) Sheet(market string, month pricing.Month) (*pricing.Sheet, error)
 	return nil, nil
 }
 
-// Find answers as [pricing.FindPrice]. The sheet of the answer has only the rows of the
-// question's key.
+// Find answers as [pricing.FindPrice]. The sheet of the answer has no rows.
 func (b *Book) Find(q pricing.PriceQuery) (pricing.Price, error) {
-	return pricing.FindPrice(keyOnly{b, q}, q)
-}
-
-// keyOnly is a book whose sheets have only the rows of one key.
-type keyOnly struct {
-	book *Book
-	q    pricing.PriceQuery
-}
-
-// Sheet returns the rows of the sheet that governs.
-func (k keyOnly) Sheet(market string, month pricing.Month) (*pricing.Sheet, error) {
-	s := k.book.Governing(market, month)
+	s := b.Governing(q.Market, q.At.Date().Month())
 	if s == nil {
-		return nil, nil
+		return pricing.FindPrice(none{}, q)
 	}
-	return s.only(k.q), nil
+	var few [8]pricing.Row
+	return pricing.FindPriceIn(s.facts, s.ofKey(few[:0], q), q)
 }
+
+// none is a book without a sheet.
+type none struct{}
+
+// Sheet returns none.
+func (none) Sheet(string, pricing.Month) (*pricing.Sheet, error) { return nil, nil }

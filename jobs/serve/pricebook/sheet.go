@@ -26,18 +26,22 @@ type Sheet struct {
 	SHA256 string // of its content
 
 	source ledger.SheetSource
+	facts  *pricing.Sheet // without rows
 	tag    string
 	rows   []row
 	keys   keys
 	texts  []string
+	// instants are where rows begin and end: few, and many rows share them.
+	instants []pricing.Instant
 	// large are the prices that a row has no room for.
 	large []decimal.Decimal
 }
 
-// row is a [pricing.Row] without a pointer. Texts are places in those of the sheet.
+// row is a [pricing.Row] without a pointer, in 56 bytes. Texts are places in those of the
+// sheet.
 type row struct {
-	price      int64 // coefficient, or where exp is inLarge the place there
-	start, end pricing.Instant
+	price      int64  // coefficient, or where exp is inLarge the place there
+	start, end uint32 // places in the sheet's instants
 
 	product, sku, segment, currency   uint32
 	productTitle, skuTitle, publisher uint32
@@ -74,7 +78,7 @@ func (s *Sheet) Row(i int) pricing.Row {
 	return pricing.Row{
 		SKU:  pricing.SKU{ProductID: s.texts[r.product], SkuID: s.texts[r.sku]},
 		Term: r.term, Plan: r.plan, Market: s.Market, Segment: s.texts[r.segment], Currency: s.texts[r.currency],
-		UnitPrice: s.price(r), Start: r.start, End: r.end, Tiered: r.tiered,
+		UnitPrice: s.price(r), Start: s.instants[r.start], End: s.instants[r.end], Tiered: r.tiered,
 		ProductTitle: s.texts[r.productTitle], SkuTitle: s.texts[r.skuTitle], Publisher: s.texts[r.publisher], Line: int(r.line),
 	}
 }
@@ -87,35 +91,35 @@ func (s *Sheet) price(r *row) decimal.Decimal {
 }
 
 // Whole returns the sheet as pricing has it.
-func (s *Sheet) Whole() *pricing.Sheet { return s.sheet(0, len(s.rows)) }
+func (s *Sheet) Whole() *pricing.Sheet {
+	return pricing.NewSheet(s.Market, s.Month, s.File, s.SHA256, s.appendRows(nil, 0, len(s.rows)))
+}
 
-// only returns the sheet with the rows of the query's key alone.
-func (s *Sheet) only(q pricing.PriceQuery) *pricing.Sheet {
+// ofKey appends the rows of the query's key.
+func (s *Sheet) ofKey(rows []pricing.Row, q pricing.PriceQuery) []pricing.Row {
 	from := s.keys.find(s, q)
 	to := from
 	for to < len(s.rows) && s.sameKey(from, to) {
 		to++
 	}
-	return s.sheet(from, to)
+	return s.appendRows(rows, from, to)
 }
 
-// sheet makes a sheet of some rows, in the order of the file: where rows say the same,
-// the first goes before the others.
-func (s *Sheet) sheet(from, to int) *pricing.Sheet {
-	rows := make([]pricing.Row, 0, to-from)
+// appendRows appends some rows in the order of the file: where rows say the same, the
+// first goes before the others.
+func (s *Sheet) appendRows(rows []pricing.Row, from, to int) []pricing.Row {
 	if to-from == 1 {
-		rows = append(rows, s.Row(from))
-	} else {
-		order := make([]int32, to-from)
-		for i := range order {
-			order[i] = int32(from + i)
-		}
-		slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(s.rows[a].read, s.rows[b].read) })
-		for _, i := range order {
-			rows = append(rows, s.Row(int(i)))
-		}
+		return append(rows, s.Row(from))
 	}
-	return pricing.NewSheet(s.Market, s.Month, s.File, s.SHA256, rows)
+	order := make([]int32, to-from)
+	for i := range order {
+		order[i] = int32(from + i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(s.rows[a].read, s.rows[b].read) })
+	for _, i := range order {
+		rows = append(rows, s.Row(int(i)))
+	}
+	return rows
 }
 
 // sameKey reports whether two rows are answers to the same lookup, but for currency and
@@ -143,7 +147,7 @@ func (s *Sheet) compare(a, b row) int {
 	if c := s.compareTexts(a.currency, b.currency); c != 0 {
 		return c
 	}
-	if c := cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.line, b.line)); c != 0 {
+	if c := cmp.Or(cmp.Compare(s.instants[a.start], s.instants[b.start]), cmp.Compare(a.line, b.line)); c != 0 {
 		return c
 	}
 	return cmp.Or(s.comparePrices(&a, &b), cmp.Compare(a.read, b.read))
@@ -173,25 +177,27 @@ func readSheet(ctx context.Context, l ledger.Ledger, source ledger.SheetSource) 
 		return nil, fmt.Errorf("it has %d rows", records)
 	}
 	s := &Sheet{Market: source.Market, Month: source.Month, File: source.File, SHA256: source.SHA256, source: source, tag: tagOf(source), rows: make([]row, 0, records)}
-	w := sheetWriter{sheet: s, places: make(map[string]uint32)}
+	w := sheetWriter{sheet: s, places: make(map[string]uint32), moments: make(map[int64]uint32)}
 	for _, o := range source.Objects {
 		w.group = 0 // places are of the object's own
 		if err := l.EachPriceColumns(ctx, o, w.add); err != nil {
 			return nil, err
 		}
 	}
-	s.texts = slices.Clip(s.texts)
+	s.texts, s.instants = slices.Clip(s.texts), slices.Clip(s.instants)
 	if !slices.IsSortedFunc(s.rows, s.compare) {
 		slices.SortFunc(s.rows, s.compare)
 	}
 	s.keys = keysOf(s)
+	s.facts = pricing.NewSheet(s.Market, s.Month, s.File, s.SHA256, nil)
 	return s, nil
 }
 
 // sheetWriter fills a sheet.
 type sheetWriter struct {
-	sheet  *Sheet
-	places map[string]uint32 // of texts
+	sheet   *Sheet
+	places  map[string]uint32 // of texts
+	moments map[int64]uint32  // places of instants
 
 	group                                     int
 	product, sku, segment, currency           column
@@ -229,7 +235,7 @@ func (w *sheetWriter) add(c *ledger.PriceColumns) error {
 			return fmt.Errorf("line %d: price: %w", line, err)
 		}
 		w.sheet.rows = append(w.sheet.rows, row{
-			price: price.price, exp: price.exp, start: pricing.Instant(c.Start.Values[i]), end: pricing.Instant(c.End.Values[i]),
+			price: price.price, exp: price.exp, start: w.instant(c.Start.Values[i]), end: w.instant(c.End.Values[i]),
 			product: w.text(&w.product, &c.ProductID, i), sku: w.text(&w.sku, &c.SkuID, i),
 			segment: w.text(&w.segment, &c.Segment, i), currency: w.text(&w.currency, &c.Currency, i),
 			productTitle: w.text(&w.productTitle, &c.ProductTitle, i), skuTitle: w.text(&w.skuTitle, &c.SkuTitle, i),
@@ -239,6 +245,17 @@ func (w *sheetWriter) add(c *ledger.PriceColumns) error {
 		})
 	}
 	return nil
+}
+
+// instant returns where an instant stands in the sheet.
+func (w *sheetWriter) instant(ticks int64) uint32 {
+	place, ok := w.moments[ticks]
+	if !ok {
+		place = uint32(len(w.sheet.instants))
+		w.sheet.instants = append(w.sheet.instants, pricing.Instant(ticks))
+		w.moments[ticks] = place
+	}
+	return place
 }
 
 // text returns where a row's text stands in the sheet.

@@ -1,0 +1,203 @@
+package pricebench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/calends/calends/pricing"
+)
+
+// Question is a request for a price, as it goes over the wire, and what its answer has.
+type Question struct {
+	Request []byte
+	Want    []byte
+}
+
+// draw draws rows of the plan's last month.
+func (p Plan) draw(n int) []pricing.Row {
+	random := rand.New(rand.NewPCG(p.Seed, 1))
+	drawn := make([]pricing.Row, 0, n+p.Markets)
+	for market := range p.Markets {
+		rows := p.Sheet(market, p.Month)
+		for range (n + p.Markets - 1) / p.Markets {
+			drawn = append(drawn, rows[random.IntN(len(rows))])
+		}
+	}
+	random.Shuffle(len(drawn), func(i, k int) { drawn[i], drawn[k] = drawn[k], drawn[i] })
+	return drawn
+}
+
+// queries are questions for drawn rows, which are their answers.
+func (p Plan) queries(n int) ([]pricing.PriceQuery, []pricing.Row) {
+	rows := p.draw(n)
+	queries := make([]pricing.PriceQuery, len(rows))
+	for i, r := range rows {
+		queries[i] = pricing.PriceQuery{SKU: r.SKU, Term: r.Term, Plan: r.Plan, Market: r.Market, Segment: r.Segment, BillingCurrency: r.Currency, At: p.at()}
+	}
+	return queries, rows
+}
+
+// at is when prices are asked for: in the middle of the last month.
+func (p Plan) at() pricing.Instant { return (p.Month.First() + 14).Instant() }
+
+// Questions draws requests for prices.
+func (p Plan) Questions(n int, host, token string) []Question {
+	questions := make([]Question, 0, n)
+	for _, r := range p.draw(n) {
+		questions = append(questions, Question{
+			Request: fmt.Appendf(nil, "GET /v1/price?market=%s&productId=%s&skuId=%s&termDuration=%s&billingPlan=%s&segment=%s&currency=%s&at=%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n",
+				r.Market, r.ProductID, r.SkuID, r.Term, r.Plan, r.Segment, r.Currency, p.at(), host, token),
+			Want: fmt.Appendf(nil, `"unitPrice":"%s"`, r.UnitPrice),
+		})
+	}
+	return questions
+}
+
+// Load says how a server is asked.
+type Load struct {
+	Address     string
+	Questions   []Question
+	Connections int // each asks one thing at a time
+	// Rate is how many are asked in a second, each at its time, whether the answers
+	// before have come or not: waiting for them counts. 0: as many as are answered.
+	Rate int
+	For  time.Duration
+	// Most is how many a connection asks. 0: as many as there is time for.
+	Most int
+}
+
+// Answered is how that went.
+type Answered struct {
+	Answers int
+	Took    time.Duration
+	waits   []time.Duration // sorted
+}
+
+// PerSecond is how many were answered in a second.
+func (a Answered) PerSecond() float64 { return float64(a.Answers) / a.Took.Seconds() }
+
+// Within is how long it took until so much of all answers, such as 0.99, were there.
+func (a Answered) Within(share float64) time.Duration {
+	if len(a.waits) == 0 {
+		return 0
+	}
+	return a.waits[min(len(a.waits)-1, int(share*float64(len(a.waits))))]
+}
+
+// tolerance is how late the last question may be asked.
+const tolerance = 5 * time.Second
+
+// Run asks. An answer that is not the one that is wanted ends it.
+func (l Load) Run(ctx context.Context) (Answered, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	begin := time.Now()
+	waits, errs := make([][]time.Duration, l.Connections), make([]error, l.Connections)
+	var group sync.WaitGroup
+	for i := range l.Connections {
+		group.Go(func() {
+			waits[i], errs[i] = l.ask(ctx, i, begin)
+			if errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	group.Wait()
+	a := Answered{Took: time.Since(begin), waits: slices.Concat(waits...)}
+	a.Answers = len(a.waits)
+	slices.Sort(a.waits)
+	if err := errors.Join(errs...); err != nil {
+		return Answered{}, fmt.Errorf("ask %s: %w", l.Address, err)
+	}
+	return a, ctx.Err()
+}
+
+// ask asks every so manieth question on one connection until the time is over.
+func (l Load) ask(ctx context.Context, which int, begin time.Time) (waits []time.Duration, err error) {
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, "tcp", l.Address)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if err := c.SetDeadline(begin.Add(l.For + 2*tolerance)); err != nil {
+		return nil, err
+	}
+	in := bufio.NewReaderSize(c, 16<<10)
+	waits = make([]time.Duration, 0, 1<<16)
+	for n := which; ctx.Err() == nil && (l.Most == 0 || len(waits) < l.Most); n += l.Connections {
+		asked := time.Now()
+		if l.Rate > 0 {
+			due := begin.Add(time.Duration(n) * time.Second / time.Duration(l.Rate))
+			if early := due.Sub(asked); early > 0 {
+				time.Sleep(early)
+			}
+			asked = due
+		}
+		if asked.Sub(begin) >= l.For {
+			return waits, nil
+		}
+		if time.Since(begin) > l.For+tolerance {
+			return nil, fmt.Errorf("%d a second are more than are answered", l.Rate)
+		}
+		q := l.Questions[n%len(l.Questions)]
+		if _, err := c.Write(q.Request); err != nil {
+			return nil, err
+		}
+		body, err := answer(in)
+		if err != nil {
+			return nil, err
+		}
+		waits = append(waits, time.Since(asked))
+		if !bytes.Contains(body, q.Want) {
+			return nil, fmt.Errorf("want %s in the answer to %.200q, got %.500s", q.Want, q.Request, body)
+		}
+	}
+	return waits, nil
+}
+
+// answer reads an answer that has its length, and returns its body until the next is read.
+func answer(in *bufio.Reader) ([]byte, error) {
+	length := -1
+	for first := true; ; first = false {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return nil, err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if first && !bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")) {
+			rest, _ := in.Peek(in.Buffered())
+			return nil, fmt.Errorf("the answer is %s: %.1000s", line, rest)
+		}
+		if len(line) == 0 {
+			break
+		}
+		if name, value, ok := bytes.Cut(line, []byte(": ")); ok && bytes.EqualFold(name, []byte("Content-Length")) {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if length < 0 {
+		return nil, errors.New("the answer has no length")
+	}
+	body, err := in.Peek(length)
+	if err != nil {
+		return nil, err
+	}
+	_, err = in.Discard(length)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return body, err
+}
