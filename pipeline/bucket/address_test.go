@@ -54,10 +54,9 @@ func TestAddressOfS3(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := io.ReadAll(answer.Body)
-		if err != nil {
+		if err = errors.Join(err, answer.Body.Close()); err != nil {
 			t.Fatal(err)
 		}
-		answer.Body.Close()
 		if answer.StatusCode != ask.status || ask.text != "" && string(got) != ask.text {
 			t.Errorf("%s: %s, %q", ask.name, answer.Status, got)
 		}

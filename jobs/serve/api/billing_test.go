@@ -561,7 +561,11 @@ func TestApproveAndReopen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Unlock()
+	defer func() {
+		if err := held.Unlock(); err != nil {
+			t.Error(err)
+		}
+	}()
 	r := httptest.NewRequest(http.MethodPost, approvalsOfApril, strings.NewReader(`{"revision":1}`))
 	r.Header.Set("Content-Type", "application/json")
 	ctx, cancel := context.WithTimeout(access.With(r.Context(), everyone), 50*time.Millisecond)

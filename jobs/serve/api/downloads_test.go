@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
@@ -142,6 +143,40 @@ func (s spoilt) Open(ctx context.Context, key string) (bucket.Object, error) {
 	return other.Open(ctx, "x")
 }
 
+// lender is a bucket whose store signs addresses.
+type lender struct {
+	bucket.Bucket
+	asked bucket.Lending
+}
+
+// Address is one of an invented store.
+func (l *lender) Address(_ context.Context, key string, lending bucket.Lending) (string, error) {
+	l.asked = lending
+	return "https://store.example/" + key, nil
+}
+
+func TestFileAddress(t *testing.T) {
+	t.Parallel()
+	var l *lender
+	h := newHouse(t, func(b bucket.Bucket) bucket.Bucket {
+		l = &lender{Bucket: b}
+		return l
+	})
+	sum := sha256.Sum256(h.object(marchFolder + "reconciliation.parquet"))
+	var a FileAddress
+	h.get(ofEuro, march+"/files/reconciliation.parquet/address", &a)
+	if want := (FileAddress{URL: "https://store.example/" + marchFolder + "reconciliation.parquet", Expires: "2024-05-02T09:35:00Z", SHA256: hex.EncodeToString(sum[:])}); a != want {
+		t.Errorf("got %+v, want %+v", a, want)
+	}
+	if want := (bucket.Lending{For: 5 * time.Minute, Name: "C202403-000003-reconciliation.parquet", MediaType: parquetType}); l.asked != want {
+		t.Errorf("asked for %+v, want %+v", l.asked, want)
+	}
+	if !slices.Equal(h.trail.kinds, []audit.Kind{audit.Downloaded}) {
+		t.Errorf("the trail was told %v", h.trail.kinds)
+	}
+	h.refused(ofDollar, http.MethodGet, march+"/files/reconciliation.parquet/address", "", 404, "not-found")
+}
+
 // What is not what the manifest says is not given out as if it were.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
@@ -162,8 +197,8 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	answer, err := server.Client().Do(request)
 	if err == nil {
+		defer answer.Body.Close()
 		_, err = io.ReadAll(answer.Body)
-		answer.Body.Close()
 	}
 	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		t.Errorf("a damaged file comes as if it were whole: %v", err)
