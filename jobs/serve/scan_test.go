@@ -46,7 +46,7 @@ var samples = map[string]sample{
 	"get-self":     {open: true},
 	"get-settings": {house: true},
 
-	"list-prices":        {open: true, query: "market=NL&month=2024-03"},
+	"list-prices":        {open: true, query: "market=US&month=2024-03&limit=1000"},
 	"get-price":          {open: true, query: "market=NL&month=2024-03&productId=CFQ7TTC0LH18&skuId=1&termDuration=P1Y&billingPlan=Annual&currency=EUR"},
 	"look-up-prices":     {open: true, body: `{"month":"2024-03","keys":[{"market":"NL","productId":"CFQ7TTC0LH18","skuId":"0001","termDuration":"P1Y","billingPlan":"Annual"}]}`},
 	"list-price-changes": {open: true, query: "market=NL&from=2024-02&to=2024-03"},

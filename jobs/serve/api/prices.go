@@ -35,8 +35,8 @@ type PriceRow struct {
 	PriceKey
 	Currency     string `json:"currency" example:"EUR"`
 	UnitPrice    string `json:"unitPrice" example:"158.4" doc:"For one licence and the whole term"`
-	Start        string `json:"effectiveStart" format:"date-time" doc:"The first instant at which the row is valid; absent: ever" required:"false"`
-	End          string `json:"effectiveEnd" format:"date-time" doc:"The last one; absent: until further notice" required:"false"`
+	Start        string `json:"effectiveStart,omitempty" format:"date-time" doc:"The first instant at which the row is valid; absent: ever"`
+	End          string `json:"effectiveEnd,omitempty" format:"date-time" doc:"The last one; absent: until further notice"`
 	Tiered       bool   `json:"tiered,omitempty" doc:"The row has a PricingTierRange: it is no licence price"`
 	ProductTitle string `json:"productTitle" example:"Microsoft 365 Business Basic"`
 	SkuTitle     string `json:"skuTitle" example:"Microsoft 365 Business Basic"`
