@@ -33,6 +33,10 @@ type OrderPlan struct {
 	// At is now.
 	At      pricing.Instant
 	Changes []Asked
+	// Resolve works the changes out of what was asked, where they depend on how things
+	// stand; Content is what was asked then, and what tells two orders apart. nil: Changes.
+	Resolve func(ctx context.Context, r *Reading, at pricing.Instant) ([]Asked, error)
+	Content string
 	// Rule is what holds for what is bought here besides the rules of imports. nil: nothing.
 	Rule BuyingRule
 	// Reading is what the caller knows of the ledger. nil: it is read.
@@ -77,9 +81,9 @@ func OrderID(partnerID, key string) uuid.UUID {
 // content is equal for equal orders.
 func (p OrderPlan) content() (string, error) {
 	asked, err := encodeCompact(struct {
-		PartnerID, CustomerID string
-		Changes               []Asked
-	}{p.PartnerID, p.CustomerID, p.Changes})
+		PartnerID, CustomerID, Content string
+		Changes                        []Asked
+	}{p.PartnerID, p.CustomerID, p.Content, p.Changes})
 	sum := sha256.Sum256(asked)
 	return hex.EncodeToString(sum[:]), err
 }
@@ -101,8 +105,8 @@ func (e Env) Order(ctx context.Context, plan OrderPlan) (json.RawMessage, error)
 }
 
 func (e Env) order(ctx context.Context, plan OrderPlan) (answer json.RawMessage, err error) {
-	if len(plan.Changes) == 0 || plan.Key == "" {
-		return nil, fmt.Errorf("%w: an order has a key and at least one change", ErrUsage)
+	if plan.Key == "" {
+		return nil, fmt.Errorf("%w: an order has a key", ErrUsage)
 	}
 	content, err := plan.content()
 	if err != nil {
@@ -204,6 +208,14 @@ func (r *Reading) cart(ctx context.Context, plan OrderPlan, id uuid.UUID) (none 
 	payer, code := r.catalog.Payer(plan.CustomerID, month)
 	if code == pricing.UnknownCustomer || payer != nil && payer.Customer.PartnerID != plan.PartnerID {
 		return none, fmt.Errorf("%w: partner %s has no customer %s", ErrMissing, plan.PartnerID, plan.CustomerID)
+	}
+	if plan.Resolve != nil {
+		if plan.Changes, err = plan.Resolve(ctx, r, at); err != nil {
+			return none, err
+		}
+	}
+	if len(plan.Changes) == 0 {
+		return none, fmt.Errorf("%w: an order has at least one change", ErrUsage)
 	}
 	var made cart
 	if made.events, err = plan.events(id, at); err != nil {

@@ -24,10 +24,11 @@ import (
 
 // The demo's partners that the scan asks about: what is whose, and who else there is.
 const (
-	ours     = "80f6fb73-3725-4404-a0ee-98ef768080f3" // Voorbeeldstad Cloud B.V.
-	theirs   = "6c483e07-8f13-4923-9228-bccb7b3b8939" // Sampleton Resale Inc.
-	invented = "00000000-0000-4000-8000-000000000000"
-	fietsen  = "dd6c7dae-4000-49f1-93b4-5dee8cf0620e" // a customer of ours
+	ours          = "80f6fb73-3725-4404-a0ee-98ef768080f3" // Voorbeeldstad Cloud B.V.
+	theirs        = "6c483e07-8f13-4923-9228-bccb7b3b8939" // Sampleton Resale Inc.
+	invented      = "00000000-0000-4000-8000-000000000000"
+	fietsen       = "dd6c7dae-4000-49f1-93b4-5dee8cf0620e" // a customer of ours
+	fietsenOffice = "9f82d669-9505-4808-8e4d-23756302fd7c" // its subscription, which renews
 )
 
 // A sample is a request of an operation that concerns the partner ours, and how it is
@@ -75,6 +76,23 @@ var samples = map[string]sample{
 	"get-approvals":         {query: "month=2024-04"},
 	"approve-month":         {path: "/v1/months/2024-04/approvals", body: `{"revision":1,"accept":"what is open is known"}`, house: true},
 	"reopen-month":          {path: "/v1/months/2024-04/approvals", house: true},
+
+	"place-order":                    {body: `{"customerId":"` + fietsen + `","lines":[{"productId":"CFQ7TTC0LDPB","skuId":"0001","termDuration":"P1Y","billingCycle":"Monthly","quantity":10}]}`, want: 201},
+	"get-order":                      {path: "/v1/orders/5b0a4a1e-9df0-5c3e-8a53-0c6b7d0c8d3f", want: 404},
+	"ask-quote":                      {body: `{"changes":[{"subscriptionId":"` + fietsenOffice + `","seats":{"quantity":30}}]}`},
+	"list-end-dates":                 {query: "term=P1Y&customerId=" + fietsen},
+	"list-end-dates-of-subscription": {path: "/v1/subscriptions/" + fietsenOffice + "/end-dates"},
+	"change-seats":                   {path: "/v1/subscriptions/" + fietsenOffice + "/seats", body: `{"quantity":30}`, want: 201},
+	"upgrade-subscription":           {path: "/v1/subscriptions/" + fietsenOffice + "/upgrades", body: `{"toProductId":"CFQ7TTC0LFLX","toSkuId":"0001"}`, want: 201},
+	"schedule-next-term":             {path: "/v1/subscriptions/" + fietsenOffice + "/next-term", body: `{"quantity":30}`},
+	"clear-next-term":                {path: "/v1/subscriptions/" + fietsenOffice + "/next-term"},
+	"set-auto-renew":                 {path: "/v1/subscriptions/" + fietsenOffice + "/auto-renew", body: `{"enabled":false}`, want: 201},
+	"align-end-date":                 {path: "/v1/subscriptions/" + fietsenOffice + "/end-date", body: `{"alignTo":"calendar-month"}`, want: 201},
+	"convert-trial":                  {path: "/v1/subscriptions/" + fietsenOffice + "/conversion", body: `{}`, want: 422},
+	"cancel-subscription":            {path: "/v1/subscriptions/" + fietsenOffice + "/cancellation", want: 422},
+	"suspend-subscription":           {path: "/v1/subscriptions/" + fietsenOffice + "/suspension", want: 201},
+	"reactivate-subscription":        {path: "/v1/subscriptions/" + fietsenOffice + "/reactivation", want: 201},
+	"change-billing-plan":            {path: "/v1/subscriptions/" + fietsenOffice + "/billing-plan", body: `{"billingCycle":"Annual"}`, want: 422},
 
 	"list-customers":                {},
 	"get-customer":                  {path: "/v1/customers/" + fietsen},
