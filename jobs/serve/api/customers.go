@@ -114,20 +114,26 @@ func (a *API) registerCustomers() {
 type customerBook struct {
 	mu  sync.Mutex
 	of  *ledger.Catalog
-	all []ledger.CustomerFact
+	all []listedCustomer
 }
 
-// facts are not to be changed.
-func (b *customerBook) facts(of *ledger.Catalog) []ledger.CustomerFact {
+// listedCustomer is a customer, and the text that words are looked for in.
+type listedCustomer struct {
+	ledger.CustomerFact
+	text string
+}
+
+// customers are not to be changed.
+func (b *customerBook) customers(of *ledger.Catalog) []listedCustomer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.of != of {
 		b.of, b.all = of, nil
 		for c := range of.Customers {
 			fact, _ := of.CustomerFact(c.ID)
-			b.all = append(b.all, fact)
+			b.all = append(b.all, listedCustomer{fact, strings.ToLower(c.Name + "\n" + c.Domain + "\n" + c.ID)})
 		}
-		slices.SortFunc(b.all, func(x, y ledger.CustomerFact) int { return strings.Compare(x.ID, y.ID) })
+		slices.SortFunc(b.all, func(x, y listedCustomer) int { return strings.Compare(x.ID, y.ID) })
 	}
 	return b.all
 }
@@ -157,20 +163,20 @@ func (a *API) listCustomers(ctx context.Context, who access.Principal, in *listC
 	if err != nil {
 		return page, err
 	}
-	all := a.customers.facts(reading.Catalog())
-	first, found := slices.BinarySearchFunc(all, after, func(c ledger.CustomerFact, id string) int { return strings.Compare(c.ID, id) })
+	all := a.customers.customers(reading.Catalog())
+	first, found := slices.BinarySearchFunc(all, after, func(c listedCustomer, id string) int { return strings.Compare(c.ID, id) })
 	if found {
 		first++
 	}
 	now := a.Now()
 	for _, c := range all[first:] {
-		if !who.Sees(c.PartnerID) || in.Partner != "" && c.PartnerID != in.Partner || !hasWords(c.Customer, words) {
+		if !who.Sees(c.PartnerID) || in.Partner != "" && c.PartnerID != in.Partner || !hasAll(c.text, words) {
 			continue
 		}
 		if err := known[c.ID].Err; err != nil {
 			return page, err
 		}
-		state := relationship.Stands(c, known[c.ID].Records, now).State
+		state := relationship.Stands(c.CustomerFact, known[c.ID].Records, now).State
 		if in.Relationship != "" && string(state) != in.Relationship {
 			continue
 		}
@@ -183,13 +189,8 @@ func (a *API) listCustomers(ctx context.Context, who access.Principal, in *listC
 	return page, nil
 }
 
-// hasWords reports whether each of the words, in small letters, occurs in a text of the
-// customer.
-func hasWords(c party.Customer, words []string) bool {
-	if len(words) == 0 {
-		return true
-	}
-	text := strings.ToLower(c.Name + "\n" + c.Domain + "\n" + c.ID)
+// hasAll reports whether each of the words occurs in the text.
+func hasAll(text string, words []string) bool {
 	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
 }
 

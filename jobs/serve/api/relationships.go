@@ -37,7 +37,7 @@ type RelationshipStep struct {
 // RelationshipRequest is a request that was made.
 type RelationshipRequest struct {
 	Number  int    `json:"number" example:"1"`
-	Link    string `json:"link" doc:"For the customer: whoever has it can answer. It is shown only here"`
+	Link    string `json:"link" doc:"For the customer: whoever has it can answer. It is shown only here. Where the server was not told its address it begins with the path"`
 	Token   string `json:"token" doc:"What the link ends with, for /v1/relationship-links"`
 	Expires string `json:"expires" format:"date-time"`
 }
