@@ -84,6 +84,8 @@ const (
 	// while it is, or cannot be, read again.
 	often = 2 * time.Second
 	most  = 5 * time.Second
+	// patience is how long one reading may take: everybody waits for it.
+	patience = 10 * time.Second
 )
 
 // Directory is the users and tokens of a bucket. It may be used concurrently, and by
@@ -153,6 +155,8 @@ func (d *Directory) renew(ctx context.Context) (*state, error) {
 }
 
 func (d *Directory) read(ctx context.Context, old *state) (*state, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if old == nil {
 		old = new(state)
 	}

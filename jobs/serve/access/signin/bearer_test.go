@@ -22,11 +22,15 @@ func TestATokenOfTheProvider(t *testing.T) {
 		more    oidctest.Claims
 		says    string // "": accepted
 	}{
-		"as it is":                    {},
-		"of an application alone":     {more: oidctest.Claims{"azp": nil, "appid": "erp"}},
-		"as RFC 9068 has it":          {more: oidctest.Claims{"azp": nil, "client_id": "erp"}},
-		"of a client that may":        {options: func(o *signin.Options) { o.API.Clients = []string{"erp"} }},
-		"one audience of several":     {more: oidctest.Claims{"aud": []string{"x", oidctest.Audience}}},
+		"as it is":                {},
+		"of an application alone": {more: oidctest.Claims{"azp": nil, "appid": "erp"}},
+		"as RFC 9068 has it":      {more: oidctest.Claims{"azp": nil, "client_id": "erp"}},
+		"of a client that may":    {options: func(o *signin.Options) { o.API.Clients = []string{"erp"} }},
+		"one audience of several": {more: oidctest.Claims{"aud": []string{"x", oidctest.Audience}}},
+		"of Entra, for the application that people sign in at": {func(o *signin.Options) { o.API.Audience = []string{oidctest.ClientID} },
+			oidctest.Claims{"aud": oidctest.ClientID}, ""},
+		"its id token": {func(o *signin.Options) { o.API.Audience = []string{oidctest.ClientID} },
+			oidctest.Claims{"aud": oidctest.ClientID, "nonce": "x"}, "of a sign-in"},
 		"of a client that may not":    {func(o *signin.Options) { o.API.Clients = []string{"crm"} }, nil, "has to stand under api clients"},
 		"another audience":            {more: oidctest.Claims{"aud": "https://graph.microsoft.com"}, says: "its aud is wrong"},
 		"the sign-in's own audience":  {more: oidctest.Claims{"aud": oidctest.ClientID}, says: "its aud is wrong"},

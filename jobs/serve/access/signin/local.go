@@ -97,7 +97,7 @@ func (a *Authenticator) redeem(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := a.local.redeem(r.PathValue("secret"), a.s.Now()); err != nil {
-		if why, _ := reason(err); a.failed(w, r, "sign-in", why) {
+		if why, _ := reason(err); a.failed(w, r, http.StatusForbidden, "sign-in", why) {
 			a.s.Show(w, r, Notice{Status: http.StatusForbidden, Title: "Not signed in", Text: "You are not signed in: " + why + "."})
 		}
 		return

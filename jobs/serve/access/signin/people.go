@@ -131,7 +131,7 @@ func (a *Authenticator) notIn(w http.ResponseWriter, r *http.Request, err error)
 		a.sorry(w, r, err)
 		return
 	}
-	if !a.failed(w, r, "sign-in", why) {
+	if !a.failed(w, r, http.StatusForbidden, "sign-in", why) {
 		return
 	}
 	a.s.Show(w, r, Notice{Status: http.StatusForbidden, Title: "Not signed in", Text: "You are not signed in: " + why + ".", Next: signInPath, Label: "Sign in again"})

@@ -214,7 +214,7 @@ func (a *Authenticator) turnAway(w http.ResponseWriter, r *http.Request, err err
 		refuse(w, http.StatusServiceUnavailable, "sign-in-unavailable", "it cannot be found out who asks at the moment; try again")
 		return
 	}
-	if !a.failed(w, r, "authenticate", why) {
+	if !a.failed(w, r, http.StatusUnauthorized, "authenticate", why) {
 		return
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="calends", error="invalid_token"`)
@@ -223,14 +223,14 @@ func (a *Authenticator) turnAway(w http.ResponseWriter, r *http.Request, err err
 
 // failed counts wrong credentials and tells the trail. It answers itself, and returns
 // false, where these are too many.
-func (a *Authenticator) failed(w http.ResponseWriter, r *http.Request, operation, why string) bool {
+func (a *Authenticator) failed(w http.ResponseWriter, r *http.Request, status int, operation, why string) bool {
 	asked := audit.AskedOf(r.Context())
 	if !a.failures.allow(asked.From) {
 		w.Header().Set("Retry-After", fmt.Sprint(int(failureEach.Seconds())))
 		refuse(w, http.StatusTooManyRequests, "too-many-failures", "too many wrong credentials; wait a little")
 		return false
 	}
-	e := a.event(r, audit.Refused, operation, access.Principal{ID: nobody}, http.StatusUnauthorized)
+	e := a.event(r, audit.Refused, operation, access.Principal{ID: nobody}, status)
 	e.Object = why
 	if err := a.s.Trail.Note(r.Context(), e); err != nil {
 		a.s.Log.Error("the trail could not be written", "request", asked.ID, "error", err) // nothing is answered that it would have to tell of
