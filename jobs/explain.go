@@ -19,7 +19,10 @@ import (
 type ExplainPlan struct {
 	// Line is an invoice number or a month and partner, and the data row of the
 	// CSV: C202610-000001:12 or 2026-10/<PartnerId>:12.
-	Line         string
+	Line string
+	// Row is that row as the CSV has it, for who has read it already: a large file need
+	// not be read for it again. "": it is read.
+	Row          string
 	Subscription string
 	// Month of the subscription's lines. 0: the newest that was billed.
 	Month pricing.Month
@@ -79,6 +82,15 @@ func (e Env) Explain(ctx context.Context, plan ExplainPlan) (ExplainResult, erro
 	if err != nil {
 		return ExplainResult{}, err
 	}
+	return e.explainAt(ctx, at, plan)
+}
+
+// Explain is [Env.Explain] as the ledger stood when it was read.
+func (r *Reading) Explain(ctx context.Context, plan ExplainPlan) (ExplainResult, error) {
+	return r.env.explainAt(ctx, r.at, plan)
+}
+
+func (e Env) explainAt(ctx context.Context, at snapshot, plan ExplainPlan) (ExplainResult, error) {
 	found, err := e.findLines(ctx, at, plan)
 	if err != nil {
 		return ExplainResult{}, fmt.Errorf("explain %s: %w", plan.name(), err)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/calends/calends/exports"
 	"github.com/calends/calends/pipeline/invoice"
 	"github.com/calends/calends/pipeline/ledger"
 	"github.com/calends/calends/pricing"
@@ -109,8 +110,18 @@ func (e Env) findLines(ctx context.Context, at snapshot, plan ExplainPlan) ([]st
 	if err != nil {
 		return nil, err
 	}
-	line, err := e.lineAt(ctx, at, ref)
-	return []storedLine{line}, err
+	if plan.Row == "" {
+		line, err := e.lineAt(ctx, at, ref)
+		return []storedLine{line}, err
+	}
+	known, inv, err := at.billedIn(ref)
+	if err != nil {
+		return nil, err
+	}
+	for l, err := range exports.ReadRows(strings.NewReader(plan.Row)) {
+		return []storedLine{{month: known, line: l, number: inv.Number, row: ref.row}}, err
+	}
+	return nil, fmt.Errorf("%w: the row of line %s is blank", ErrUsage, plan.Line)
 }
 
 // billed returns what the bucket has of a month.
@@ -122,10 +133,27 @@ func (s snapshot) billed(month pricing.Month) (ledger.Month, error) {
 	return known, nil
 }
 
-func (e Env) lineAt(ctx context.Context, at snapshot, ref lineRef) (storedLine, error) {
-	known, err := at.billed(ref.month)
+func (e Env) lineAt(ctx context.Context, at snapshot, ref lineRef) (found storedLine, err error) {
+	known, inv, err := at.billedIn(ref)
 	if err != nil {
 		return storedLine{}, err
+	}
+	err = e.eachStored(ctx, known, inv, func(s storedLine) {
+		if s.row == ref.row {
+			found = s
+		}
+	})
+	return found, err
+}
+
+// billedIn returns the invoice that has the line, and its month.
+func (s snapshot) billedIn(ref lineRef) (ledger.Month, ledger.InvoiceSummary, error) {
+	fail := func(err error) (ledger.Month, ledger.InvoiceSummary, error) {
+		return ledger.Month{}, ledger.InvoiceSummary{}, err
+	}
+	known, err := s.billed(ref.month)
+	if err != nil {
+		return fail(err)
 	}
 	var names []string
 	for _, inv := range known.Current.Invoices {
@@ -137,18 +165,12 @@ func (e Env) lineAt(ctx context.Context, at snapshot, ref lineRef) (storedLine, 
 			continue
 		}
 		if ref.row > inv.Lines {
-			return storedLine{}, fmt.Errorf("%w: the invoice has %d lines", ErrMissing, inv.Lines)
+			return fail(fmt.Errorf("%w: the invoice has %d lines", ErrMissing, inv.Lines))
 		}
-		var found storedLine
-		err := e.eachStored(ctx, known, inv, func(s storedLine) {
-			if s.row == ref.row {
-				found = s
-			}
-		})
-		return found, err
+		return known, inv, nil
 	}
 	if ref.number != "" && known.Current.State != ledger.Closed {
-		return storedLine{}, fmt.Errorf("%w: %s is not closed, so its invoices have no numbers yet; ask for %s/<PartnerId>:%d", ErrMissing, ref.month, ref.month, ref.row)
+		return fail(fmt.Errorf("%w: %s is not closed, so its invoices have no numbers yet; ask for %s/<PartnerId>:%d", ErrMissing, ref.month, ref.month, ref.row))
 	}
 	what := "invoice of partner " + ref.partner
 	if ref.number != "" {
@@ -158,7 +180,7 @@ func (e Env) lineAt(ctx context.Context, at snapshot, ref lineRef) (storedLine, 
 	if len(names) > 0 {
 		has = "has " + joinIDs(names)
 	}
-	return storedLine{}, fmt.Errorf("%w: %s has no %s; it %s", ErrMissing, ref.month, what, has)
+	return fail(fmt.Errorf("%w: %s has no %s; it %s", ErrMissing, ref.month, what, has))
 }
 
 // eachStored reads an invoice's lines.

@@ -208,10 +208,7 @@ func (a *API) listLines(ctx context.Context, who access.Principal, in *listLines
 	tag := tagOf("lines", name, f.SHA256, fmt.Sprintf("%+v", asked))
 	return unlessHad(in.Conditional, tag, func() (InvoiceLines, error) {
 		var answer InvoiceLines
-		book, err := a.Lines.Open(ctx, a.Env().Bucket, linebook.File{Key: f.Key, Size: f.Size, SHA256: f.SHA256, Lines: b.invoice.Lines, Currency: b.invoice.Currency})
-		if errors.Is(err, linebook.ErrDamaged) {
-			return answer, a.damaged(err)
-		}
+		book, err := a.book(ctx, b)
 		if err != nil {
 			return answer, err
 		}
@@ -231,6 +228,19 @@ func (a *API) listLines(ctx context.Context, who access.Principal, in *listLines
 	})
 }
 
+// book is the lines of an invoice.
+func (a *API) book(ctx context.Context, b billed) (*linebook.Book, error) {
+	f, err := b.file(jobs.LinesFile)
+	if err != nil {
+		return nil, err
+	}
+	book, err := a.Lines.Open(ctx, a.Env().Bucket, linebook.File{Key: f.Key, Size: f.Size, SHA256: f.SHA256, Lines: b.invoice.Lines, Currency: b.invoice.Currency})
+	if errors.Is(err, linebook.ErrDamaged) {
+		return nil, a.damaged(err)
+	}
+	return book, err
+}
+
 func (a *API) explainLine(ctx context.Context, who access.Principal, ref string) (jobs.Explanation, error) {
 	unknown := notFound("the line " + ref)
 	r, err := a.Current.Reading()
@@ -247,7 +257,15 @@ func (a *API) explainLine(ctx context.Context, who access.Principal, ref string)
 		return jobs.Explanation{}, err
 	}
 	audit.About(ctx, inv.PartnerID, "line "+ref)
-	result, err := a.Env().Explain(ctx, jobs.ExplainPlan{Line: ref})
+	book, err := a.book(ctx, billed{r, m, inv})
+	if err != nil {
+		return jobs.Explanation{}, err
+	}
+	row, err := strconv.Atoi(ref[strings.LastIndexByte(ref, ':')+1:])
+	if err != nil {
+		return jobs.Explanation{}, fmt.Errorf("explain %s: %w", ref, err) // it was a number just now
+	}
+	result, err := r.Explain(ctx, jobs.ExplainPlan{Line: ref, Row: book.Row(row)})
 	if err != nil || len(result.Lines) != 1 {
 		return jobs.Explanation{}, fmt.Errorf("explain %s of %s: %w", ref, m.Month, err)
 	}

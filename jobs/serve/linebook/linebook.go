@@ -141,7 +141,16 @@ type Line struct {
 	Fields [columns]string
 }
 
-// Line returns a row, 0 being the first.
+// Row returns a row as the file has it, 1 being the first below the header; "" if there
+// is none.
+func (b *Book) Row(number int) string {
+	if number < 1 || number > b.rows {
+		return ""
+	}
+	return string(append(b.appendRow(nil, number-1), rowEnd...))
+}
+
+// line takes a row apart, 0 being the first.
 func (b *Book) line(row int) (Line, error) {
 	l := Line{Row: row + 1}
 	text := b.appendRow(nil, row)

@@ -110,19 +110,24 @@ func TestPagesAreWhatTheFileHas(t *testing.T) {
 			rt.Fatalf("%d lines, counted %d, want %d, of %+v", len(got), page.Count, len(naive), q)
 		}
 		var sum invoice.Totals
-		for i, want := range naive {
-			sum.Add(want.line)
-			if got[i].Row != want.row {
-				rt.Fatalf("line %d is row %d, want %d, of %+v", i, got[i].Row, want.row, q)
+		for i, expected := range naive {
+			sum.Add(expected.line)
+			if got[i].Row != expected.row {
+				rt.Fatalf("line %d is row %d, want %d, of %+v", i, got[i].Row, expected.row, q)
 			}
 			var row bytes.Buffer
 			csv := exports.NewCSV(&row)
-			if err := errors.Join(csv.Encode(want.line), csv.Close()); err != nil {
+			if err := errors.Join(csv.Encode(expected.line), csv.Close()); err != nil {
 				rt.Fatal(err)
 			}
 			if _, want, _ := strings.Cut(row.String(), "\r\n"); text(got[i].Fields) != want {
 				rt.Fatalf("row %d:\n got %s\nwant %s", got[i].Row, text(got[i].Fields), want)
+			} else if whole := book.Row(expected.row); whole != want {
+				rt.Fatalf("row %d as a whole:\n got %s\nwant %s", got[i].Row, whole, want)
 			}
+		}
+		if book.Row(0)+book.Row(len(lines)+1) != "" {
+			rt.Error("rows that are not there")
 		}
 		digits, _ := pricing.MinorDigits(currency)
 		for _, s := range []struct {
