@@ -68,7 +68,7 @@ func (c pricesFindCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	query := jobs.PriceFindPlan{Market: strings.ToUpper(c.Market), ProductID: c.Product, Term: term, Plan: plan,
-		Segment: c.Segment, Currency: strings.ToUpper(c.Currency), At: c.at(a)}
+		Segment: c.Segment, Currency: strings.ToUpper(c.Currency), At: a.instantAsked(c.At, c.Month)}
 	if c.SKU != "" {
 		query.SkuID = pricing.NormalSKU(c.SKU)
 	}
@@ -87,12 +87,13 @@ func (c pricesFindCmd) Run(ctx context.Context, a *app) error {
 	return openIf(!result.Found())
 }
 
-func (c pricesFindCmd) at(a *app) pricing.Instant {
+// instantAsked is the one that was given, the first of the month that was, or now.
+func (a *app) instantAsked(at instantArg, month monthArg) pricing.Instant {
 	switch {
-	case c.At.given:
-		return c.At.Instant
-	case c.Month.Month != 0:
-		return c.Month.First().Instant()
+	case at.given:
+		return at.Instant
+	case month.Month != 0:
+		return month.First().Instant()
 	case a.globals.Today.given:
 		return lastSecond(a.globals.Today.Date)
 	}

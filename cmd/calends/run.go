@@ -31,6 +31,7 @@ type cli struct {
 	Explain   explainCmd   `cmd:"" help:"Say how a line came about: change, price, cycle, policy, arithmetic."`
 	Quote     quoteCmd     `cmd:"" help:"Say what a change would bill, without recording it."`
 	Prices    pricesCmd    `cmd:"" help:"Look up, list and compare price sheets."`
+	Offers    offersCmd    `cmd:"" help:"Find what can be bought in a market."`
 	Schedule  scheduleCmd  `cmd:"" help:"Run jobs by themselves, by the calendar, until it is stopped."`
 	Serve     serveCmd     `cmd:"" help:"Answer programs and people over HTTP, until it is stopped."`
 	RunJob    runJobCmd    `cmd:"" name:"run" help:"Run one job now, or all that is due."`

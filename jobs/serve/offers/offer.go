@@ -156,7 +156,7 @@ func (c *Catalogue) plans(e *entry, q Query) []Plan {
 		}
 		governing, ambiguous := governs(rows[:n], q.At)
 		rows = rows[n:]
-		if governing == nil || !w.price(governing) {
+		if governing == nil || !w.price(governing) || q.Promotion && len(governing.open(promotions, q.At)) == 0 {
 			continue
 		}
 		k := governing.key

@@ -107,6 +107,7 @@ func worldPromotions() []pricing.Promotion {
 
 var worldRows = []string{
 	"BASIC/0001 P1Y Monthly 57.12 EUR | Business Basic | by=Microsoft | tags=License | about=For mail and more | erp=67.20",
+	"BASIC/0001 P1Y Annual 55 USD | Business Basic | by=Microsoft | to=15 | tags=License | about=For mail and more",
 	"BASIC/0001 P1Y Monthly 60 USD | Business Basic | by=Microsoft | tags=License | about=For mail and more",
 	"BASIC/0001 P1M Monthly 5.71 EUR | Business Basic | by=Microsoft | to=15 | about=For mail and more",
 	"BASIC/0001 P1Y Monthly 50 EUR | Business Basic | by=Microsoft | segment=Education | about=For mail and more",
@@ -156,6 +157,7 @@ func TestFind(t *testing.T) {
 		{"a promotion when it opens", Query{Promotion: true, At: 10}, "BASIC/0001"},
 		{"a promotion at its end", Query{Promotion: true, At: 20}, "BASIC/0001"},
 		{"a promotion of another plan", Query{Promotion: true, At: 20, Plan: pricing.Annual}, ""},
+		{"a promotion of that plan", Query{Promotion: true, At: 15, Plan: pricing.Annual}, "BASIC/0001"},
 		{"words and more", Query{Words: "standard", Trial: &no}, "STD/0001"},
 		{"one SKU", Query{ProductID: "STD", SkuID: "000T"}, "STD/000T"},
 	} {
@@ -226,6 +228,8 @@ func TestOffer(t *testing.T) {
 		{"plans by term, plan and segment", offer("BASIC/0001", Query{At: 16}).Plans, "[{P1Y Monthly Commercial false false [{EUR 57.12 67.20 false 1970-01-01T00:00:00.0000099Z [{TEN 10 51.408 1970-01-01T00:00:00.000002Z}]} " +
 			"{USD 60  false 1970-01-01T00:00:00.0000099Z [{TEN 10 54 1970-01-01T00:00:00.000002Z}]}]} {P1Y Monthly Education false false [{EUR 50  false 1970-01-01T00:00:00.0000099Z [{TEN 10 45 1970-01-01T00:00:00.000002Z}]}]}]"},
 		{"only those that were asked for", offer("BASIC/0001", Query{Term: pricing.P1M}).Plans, "[{P1M Monthly Commercial true false [{EUR 5.71  false 1970-01-01T00:00:00.0000015Z []}]}]"},
+		{"with a promotion, only those that have one", offer("BASIC/0001", Query{At: 10, Promotion: true, Currency: "EUR", Segment: "Commercial"}).Plans,
+			"[{P1Y Monthly Commercial false false [{EUR 57.12 67.20 false 1970-01-01T00:00:00.0000099Z [{TEN 10 51.408 1970-01-01T00:00:00.000002Z}]}]}]"},
 		{"a monthly term", offer("BASIC/0001", Query{Term: pricing.P1Y}).MonthlyTerm, "true"},
 		{"a monthly term that is over", offer("BASIC/0001", Query{At: 16}).MonthlyTerm, "false"},
 		{"of two that are valid the one that started first", offer("STD/0001", Query{At: 60}).Plans[0].Prices[0].UnitPrice, "120"},
