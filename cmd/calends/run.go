@@ -29,6 +29,7 @@ type cli struct {
 	Repair    repairCmd    `cmd:"" help:"Mend what can be mended of a damaged bucket."`
 	GC        gcCmd        `cmd:"" name:"gc" help:"Remove what interrupted runs have left."`
 	Explain   explainCmd   `cmd:"" help:"Say how a line came about: change, price, cycle, policy, arithmetic."`
+	Story     storyCmd     `cmd:"" name:"subscription" help:"Tell a subscription's story: where it stands, what happened, every line."`
 	Quote     quoteCmd     `cmd:"" help:"Say what a change would bill, without recording it."`
 	Prices    pricesCmd    `cmd:"" help:"Look up, list and compare price sheets."`
 	Offers    offersCmd    `cmd:"" help:"Find what can be bought in a market."`

@@ -93,6 +93,7 @@ func New(mux *http.ServeMux, d Desk) *API {
 	a.registerOffers()
 	a.registerCustomers()
 	a.registerBilling()
+	a.registerSubscriptions()
 	a.registerBuying()
 	a.registerUsers()
 	a.registerTokens()

@@ -445,7 +445,7 @@ func (p *plan) now(c *canvas, h heights) {
 		return
 	}
 	x := p.x(p.today)
-	c.line("now", ink, x, h.plot-140, x, h.floor, "stroke-width", "1.2", "stroke-dasharray", "4 3")
+	c.line("now", ink, x, h.plot-50, x, h.floor, "stroke-width", "1.2", "stroke-dasharray", "4 3")
 	words := "end of " + p.story.Day
 	anchor, at := "start", x+40
 	if taken := p.x(p.ends) - p.endsRoom(); x+textWidth(words, 11)+200 > taken {
