@@ -366,8 +366,8 @@ func TestOrderFaults(t *testing.T) {
 				if n := ordersIn(t, env, id); n != 1 {
 					t.Errorf("%s: the order is %d times in the ledger", name, n)
 				}
-				for info := range env.Bucket.List(t.Context(), openPrefix) {
-					t.Errorf("%s: left behind: %s", name, info.Key)
+				for info, err := range env.Bucket.List(t.Context(), openPrefix) {
+					t.Errorf("%s: left behind: %s, %v", name, info.Key, err)
 				}
 			}
 		}

@@ -42,6 +42,7 @@ func TestKindOfKey(t *testing.T) {
 		"tokens/abc/0001.json":                                  JobKey,
 		"audit/day=2026-11-23/x.jsonl":                          JobKey,
 		"relationships/dd6c7dae-4000/0001.json":                 JobKey,
+		"orders/partner=p/5b0a4a1e/order.json":                  JobKey,
 		"inbox":                                                 ForeignKey,
 		"inboxes/x.csv":                                         ForeignKey,
 	} {
