@@ -78,6 +78,11 @@ func (e Env) CreateCustomer(ctx context.Context, known *Reading, plan CustomerPl
 		if err := plan.isNew(reading.Catalog()); err != nil {
 			return err
 		}
+		if !plan.AnyID {
+			if err := e.unheardOf(ctx, reading.Inputs(), c.ID); err != nil {
+				return err
+			}
+		}
 		result, err = e.takeCustomer(ctx, name, *c)
 		return err
 	})
@@ -130,6 +135,19 @@ func (p CustomerPlan) isNew(known *ledger.Catalog) error {
 		return duplicate
 	}
 	return nil
+}
+
+// unheardOf refuses an id under which something has happened already: whoever took it
+// would get subscriptions that nobody says are theirs. Whose they are is for a file of
+// customers to say.
+func (e Env) unheardOf(ctx context.Context, inputs []ledger.Input, id string) error {
+	all := e.ledger().All(ctx, inputs, ledger.Span{Until: ledger.Ever})
+	defer all.Close()
+	changes, err := all.Of(id)
+	if err == nil && len(changes) > 0 {
+		err = &CustomerKnownError{ID: id}
+	}
+	return err
 }
 
 // takeCustomer takes the customer in, by the rules for files.

@@ -22,7 +22,9 @@ func office(t *testing.T) Env {
 		"partners.csv":  "PartnerId,BillingCurrency\nP,EUR\nQ,USD\n",
 		"customers.csv": "CustomerId,CustomerName,CustomerDomainName,CustomerCountry,PartnerId\nC1,Voorbeeld,voorbeeld.example,NL,P\nno-domain,Zonder,,NL,P\n",
 	}
-	for _, name := range []string{"partners.csv", "customers.csv"} {
+	files["changes.jsonl"] = `{"specversion":"1.0","id":"e1","source":"x","type":"subscription.purchased","time":"2025-10-05T09:30:00Z","subject":"S",` +
+		`"data":{"customerId":"orphan","productId":"A","skuId":"0001","termDuration":"P1Y","billingCycle":"monthly","quantity":1}}` + "\n"
+	for _, name := range []string{"partners.csv", "customers.csv", "changes.jsonl"} {
 		if _, err := env.Ingest(t.Context(), IngestPlan{Paths: []string{"-"}, Stdin: strings.NewReader(files[name])}); err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +44,7 @@ func TestCreateCustomer(t *testing.T) {
 	created, err := env.CreateCustomer(t.Context(), nil, plan)
 	want := plan.Customer
 	want.Segment, want.Relationship = "Education", party.Unasked
-	if err != nil || created.Customer != want || created.Input != 3 || created.Again {
+	if err != nil || created.Customer != want || created.Input != 4 || created.Again {
 		t.Fatalf("%+v, %v, want %+v", created, err, want)
 	}
 	reading, err := env.Read(t.Context())
@@ -52,7 +54,7 @@ func TestCreateCustomer(t *testing.T) {
 	if fact, ok := reading.Catalog().CustomerFact("C2"); !ok || fact.Customer != want || fact.Word != party.Unasked {
 		t.Errorf("the ledger has %+v", fact)
 	}
-	if in := reading.Inputs()[2]; strings.Contains(in.Name, "key") || in.Records != 1 {
+	if in := reading.Inputs()[3]; strings.Contains(in.Name, "key") || in.Records != 1 {
 		t.Errorf("the input is %+v", in)
 	}
 	verified, err := env.Verify(t.Context(), VerifyPlan{})
@@ -111,6 +113,7 @@ func TestCreateCustomerRefuses(t *testing.T) {
 	}{
 		{"an id that is taken", func(p *CustomerPlan) { p.Customer.ID = "C1" }, "the id C1 is taken"},
 		{"one that is taken in other letters", func(p *CustomerPlan) { p.Customer.ID = "c1" }, "the id c1 is taken"},
+		{"one under which something has happened", func(p *CustomerPlan) { p.Customer.ID = "orphan" }, "the id orphan is taken"},
 		{"a domain that the partner has", func(p *CustomerPlan) { p.Customer.Domain = "Voorbeeld.example" }, "the partner has a customer of the domain voorbeeld.example already: C1"},
 		{"a partner that nobody knows", func(p *CustomerPlan) { p.Customer.PartnerID = "R" }, "partner R is not known"},
 		{"a country that is none", func(p *CustomerPlan) { p.Customer.Country = "Nederland" }, `CustomerCountry "Nederland": want a two-letter country code`},
