@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -36,9 +37,9 @@ func sheetOf(t testing.TB, lines ...string) (rows []pricing.Row) {
 			case !named:
 				r.ProductTitle, r.SkuTitle = key, key
 			case key == "from":
-				fmt.Sscan(value, &r.Start)
+				r.Start = instantOf(t, value)
 			case key == "to":
-				fmt.Sscan(value, &r.End)
+				r.End = instantOf(t, value)
 			case key == "by":
 				r.Publisher = value
 			case key == "segment":
@@ -61,6 +62,15 @@ func sheetOf(t testing.TB, lines ...string) (rows []pricing.Row) {
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+func instantOf(t testing.TB, text string) pricing.Instant {
+	t.Helper()
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pricing.Instant(n)
 }
 
 func skuOf(text string) pricing.SKU {
