@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -44,6 +45,16 @@ type sample struct {
 
 // samples has one for each operation; an operation without fails the scan.
 var samples = map[string]sample{
+	"list-users":   {},
+	"get-user":     {path: "/v1/users/user-of-" + ours},
+	"put-user":     {path: "/v1/users/user-of-" + ours, body: `{"name":"Scan","roles":["sales-agent"],"partners":["` + ours + `"]}`},
+	"disable-user": {path: "/v1/users/user-of-" + ours + "/disable"},
+	"list-tokens":  {},
+	"create-token": {body: `{"name":"Scan","roles":["sales-agent"],"partners":["` + ours + `"],"expires":"` + time.Now().UTC().Add(time.Hour).Format(time.RFC3339) + `"}`, want: 201},
+	"revoke-token": {path: "/v1/tokens/token-of-" + ours + "/revoke"},
+	"list-trail":   {},
+	"check-trail":  {house: true},
+
 	"get-self":     {open: true},
 	"get-settings": {house: true},
 

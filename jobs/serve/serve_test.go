@@ -32,6 +32,7 @@ import (
 	"github.com/calends/calends/jobs/serve/access/directory"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/servetest"
+	"github.com/calends/calends/pipeline/bucket"
 )
 
 // notes is a trail in memory.
@@ -90,10 +91,29 @@ func server(t *testing.T, o serve.Options, inside http.HandlerFunc, trail *notes
 	env := servetest.Env(servetest.Demo(t))
 	s, err := serve.New(t.Context(), o, serve.World{
 		Env: func() jobs.Env { return env }, Now: time.Now, Log: slog.New(slog.DiscardHandler), Version: "test", Who: known{inside}, Trail: trail,
-		Events: audit.NewStore(env.Bucket, audit.Settings{Now: time.Now, Log: slog.New(slog.DiscardHandler)}), Directory: directory.New(env.Bucket, time.Now),
+		Events: peopled(t, env.Bucket), Directory: directory.New(env.Bucket, time.Now),
 		Settings: map[string]any{"workers": 1},
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// peopled gives the bucket a user, a token and an event of the partner ours.
+func peopled(t *testing.T, b bucket.Bucket) *audit.Store {
+	t.Helper()
+	rights := `"layout":1,"number":1,"name":"` + ours + `","roles":["sales-agent"],"partners":["` + ours + `"]`
+	for key, record := range map[string]string{
+		"users/user-of-" + ours + "/0001.json":   `{"id":"user-of-` + ours + `","at":"2024-05-01T08:00:00Z",` + rights + `}`,
+		"tokens/token-of-" + ours + "/0001.json": `{"id":"token-of-` + ours + `","expires":"2099-01-01T00:00:00Z","made":{"at":"2024-05-01T08:00:00Z"},` + rights + `}`,
+	} {
+		if err := bucket.Put(t.Context(), b, key, []byte(record)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := audit.NewStore(b, audit.Settings{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err := s.Note(t.Context(), audit.Event{Kind: audit.Downloaded, Who: "user-of-" + ours, Operation: "download-invoice-file", Partner: ours, Object: ours}); err != nil {
 		t.Fatal(err)
 	}
 	return s
