@@ -23,7 +23,7 @@ ROUNDS  ?= 3
 SUBSCRIPTIONS ?= 1000000
 WORLD   ?= $(CURDIR)/bin/world-$(SUBSCRIPTIONS)
 
-.PHONY: help profile bench bench-rival bench-reconcile store-server build demo test twin faults kill second-readers race fmt fmt-check vet lint fuzz cover ci
+.PHONY: help profile bench bench-rival bench-reconcile bench-prices store-server build demo test twin faults kill second-readers race fmt fmt-check vet lint fuzz cover ci
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ bench-reconcile: build ## Compare a million lines with a million, beside DuckDB 
 	rm -rf $(SAMPLES)/reconcile && mkdir -p $(SAMPLES)/reconcile
 	go test ./jobs -count=1 -run TestWriteReconcileWorld -reconcile-world $(SAMPLES)/reconcile -reconcile-lines $(LINES)
 	cd testdata/rivals/reconcile && CGO_ENABLED=1 go run . $(CURDIR)/bin/calends $(SAMPLES)/reconcile $(ROUNDS)
+
+bench-prices: ROWS = 1000000
+bench-prices: build ## Ask a server for prices on this machine, and say how fast it answers (ROWS=1000000)
+	bin/calends bench prices --rows $(ROWS)
 
 race: ## Run the concurrent packages' tests under the race detector, in random order
 	go test -race -short -shuffle=on -timeout 30m $(RACE)

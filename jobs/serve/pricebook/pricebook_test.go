@@ -89,7 +89,7 @@ func drawRow(t *rapid.T, market string, line int) pricing.Row {
 
 func drawWorld(t *rapid.T) *world {
 	w := newWorld()
-	for range rapid.IntRange(1, 6).Draw(t, "imports") {
+	for range rapid.IntRange(1, 4).Draw(t, "imports") {
 		market := rapid.SampledFrom([]string{"DE", "NL"}).Draw(t, "market")
 		var rows []pricing.Row
 		for i := range rapid.IntRange(0, 25).Draw(t, "rows") {
