@@ -66,9 +66,10 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 		return fmt.Errorf("%w: serve: %w", jobs.ErrUsage, err)
 	}
 	defer listener.Close()
-	trail := audit.NewStore(env.Bucket, audit.Settings{Now: time.Now, Log: a.log})
-	people := directory.New(env.Bucket, time.Now)
-	who, err := a.door(config.Serve, listener.Addr(), signin.Settings{Directory: people, Trail: trail, Now: time.Now, Log: a.log})
+	now := a.clock().Now
+	trail := audit.NewStore(env.Bucket, audit.Settings{Now: now, Log: a.log})
+	people := directory.New(env.Bucket, now)
+	who, err := a.door(config.Serve, listener.Addr(), signin.Settings{Directory: people, Trail: trail, Now: now, Log: a.log})
 	if err != nil {
 		return fmt.Errorf("%w: serve: %w", jobs.ErrUsage, err)
 	}
@@ -79,7 +80,7 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 	reads, done := context.WithCancel(context.WithoutCancel(ctx)) // answers under way still read
 	defer done()
 	server, err := serve.New(reads, config.Serve, serve.World{
-		Env: a.daily(env), Now: time.Now, Log: a.log, Version: version(), Who: who, Trail: trail,
+		Env: daily(env, now), Now: now, Log: a.log, Version: version(), Who: who, Trail: trail,
 		Events: trail, Directory: people, Settings: settings,
 		Ready: []serve.Check{{Name: "sign-in", Run: who.Ready}},
 	})
@@ -141,13 +142,20 @@ func baseOf(o serve.Options, at net.Addr) string {
 	return "http://" + at.String()
 }
 
+// clock is the machine's, or that of a demonstration on another day.
+func (a *app) clock() schedule.Clock {
+	if !a.globals.Today.given {
+		return schedule.SystemClock{}
+	}
+	today := schedule.DayOf(schedule.SystemClock{}.Now())
+	return atClock{ahead: time.Duration(a.globals.Today.Date-today) * 24 * time.Hour}
+}
+
 // daily is what jobs of a long day work with: the day is asked for each time.
-func (a *app) daily(env jobs.Env) func() jobs.Env {
+func daily(env jobs.Env, now func() time.Time) func() jobs.Env {
 	return func() jobs.Env {
 		env := env
-		if !a.globals.Today.given {
-			env.Today = schedule.DayOf(time.Now())
-		}
+		env.Today = schedule.DayOf(now())
 		return env
 	}
 }
