@@ -122,9 +122,49 @@ func (o *offer) take(ctx context.Context, sha256 string, kind ledger.Kind, month
 		if _, err := scratch.Ingest(ctx, IngestPlan{Paths: []string{path}, Month: key.month, Charges: key.charges}); err != nil {
 			return nil, path, err
 		}
+		if err := takenBefore(ctx, memory); err != nil {
+			return nil, path, err
+		}
 		o.taken[key] = memory
 	}
 	return o.taken[key], path, nil
+}
+
+// takenBefore adds the objects that the same files gave before sheets and offer matrices
+// were kept with all that they tell: a bucket of then names those.
+func takenBefore(ctx context.Context, taken *bucket.Memory) error {
+	l := ledger.Ledger{Bucket: taken}
+	inputs, err := l.Inputs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, in := range inputs {
+		for _, o := range in.Objects {
+			switch in.Kind {
+			case ledger.Prices, ledger.Software:
+				rows, err := l.PriceRows(ctx, o)
+				if err != nil {
+					return err
+				}
+				if _, err := l.PutPrices(ctx, o.Market, rows); err != nil {
+					return err
+				}
+			case ledger.Offers:
+				offers, err := l.OfferMatrix(ctx, []ledger.Input{in})
+				if err != nil {
+					return err
+				}
+				for i := range offers {
+					offers[i].Needs, offers[i].Facts = nil, nil
+				}
+				if _, err := l.PutOffers(ctx, offers); err != nil {
+					return err
+				}
+			default: // is kept as it was
+			}
+		}
+	}
+	return nil
 }
 
 // record returns the input that taking the file in gives.
