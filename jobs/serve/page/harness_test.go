@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/calends/calends/jobs"
+	"github.com/calends/calends/jobs/history"
 	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
@@ -24,6 +27,7 @@ import (
 	"github.com/calends/calends/jobs/serve/page"
 	"github.com/calends/calends/jobs/serve/servetest"
 	"github.com/calends/calends/pipeline/bucket"
+	"github.com/calends/calends/pricing"
 )
 
 // The demo's partners and what they have that the tests ask for.
@@ -233,4 +237,34 @@ func shownOf(t *testing.T, source string) shown {
 		t.Fatal(err)
 	}
 	return shown{w, t, doc}
+}
+
+// recordRun puts a run into the history.
+func recordRun(t *testing.T, h *house) {
+	t.Helper()
+	store := history.NewStore(h.bucket)
+	slice := history.Slice{Job: "bill", Month: pricing.MonthOf(2024, 4)}
+	begun := history.Begun{Slice: slice, Attempt: 1, Tick: servetest.Now(), Started: servetest.Now(), By: "machine/1", Version: "test"}
+	if err := store.Begin(t.Context(), begun); err != nil {
+		t.Fatal(err)
+	}
+	err := store.Finish(t.Context(), history.Ended{Begun: begun, Ended: servetest.Now().Add(1500 * time.Millisecond), Result: history.Done, Tried: true,
+		Outcome: history.Outcome{Summary: "two partners were billed", Counts: map[string]int64{"lines": 57}}},
+		[]byte(`{"time":"2024-05-02T09:30:01Z","level":"INFO","msg":"the draft is written","partner":"x"}`+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// takeIn has a file taken in, whole.
+func (h *house) takeIn(name, content string) {
+	h.t.Helper()
+	folder := h.t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	result, err := h.env.Ingest(h.t.Context(), jobs.IngestPlan{Folder: folder, Paths: []string{name}})
+	if err != nil || len(result.Files) != 1 || result.Files[0].Status != jobs.StatusTaken {
+		h.t.Fatalf("%+v, %v", result, err)
+	}
 }

@@ -3,13 +3,10 @@ package page_test
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/pricing"
 )
@@ -38,14 +35,7 @@ func TestHostileNames(t *testing.T) {
 	if len(ids) < len(names) {
 		t.Fatalf("%d customers for %d names", len(ids), len(names))
 	}
-	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "customers.csv"), []byte(file.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	result, err := h.env.Ingest(t.Context(), jobs.IngestPlan{Folder: folder, Paths: []string{"customers.csv"}})
-	if err != nil || len(result.Files) != 1 || result.Files[0].Status != jobs.StatusTaken {
-		t.Fatalf("%+v, %v", result, err)
-	}
+	h.takeIn("customers.csv", file.String())
 	if _, err := h.env.Bill(t.Context(), pricing.MonthOf(2024, 4), false); err != nil {
 		t.Fatal(err)
 	}
