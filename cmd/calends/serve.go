@@ -129,6 +129,7 @@ const closeWithin = 20 * time.Second
 // door is how people and programs come in.
 func (a *app) door(o serve.Options, at net.Addr, s signin.Settings) (*signin.Authenticator, error) {
 	if o.SignIn.IsZero() {
+		s.TLS = o.TLS.Certificate != ""
 		return signin.NewLocal(at, s)
 	}
 	return signin.New(o.SignIn, cmp.Or(o.URL, baseOf(o, at)), s, signin.Surroundings{Transport: http.DefaultTransport, Lookup: os.LookupEnv})
