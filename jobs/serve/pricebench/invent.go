@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/shopspring/decimal"
 
@@ -44,8 +43,8 @@ var segments = [...]string{"Commercial", "Education", "Charity"}
 func (p Plan) Sheet(market int, month pricing.Month) []pricing.Row {
 	n := p.Rows / (p.Markets * p.Months)
 	rows := make([]pricing.Row, 0, n)
-	random := rand.New(rand.NewPCG(p.Seed, uint64(market)))
-	renewed := rand.New(rand.NewPCG(p.Seed+uint64(month), uint64(market)))
+	random := newDice(p.Seed, uint64(market))
+	renewed := newDice(p.Seed+uint64(month), uint64(market))
 	from, to := pricing.DateOf(2023, 1, 1).Instant(), pricing.DateOf(10000, 1, 1).Instant()-1
 	for sku := 0; len(rows) < n; sku++ {
 		product, number := sku/3, sku%3+1
@@ -53,14 +52,14 @@ func (p Plan) Sheet(market int, month pricing.Month) []pricing.Row {
 		skuTitle := fmt.Sprintf("%s Plan %d", title, number)
 		id := fmt.Sprintf("CFQ7TTC%05X", product)
 		skuID := pricing.NormalSKU(fmt.Sprint(number))
-		yearly := int64(random.IntN(2_000_000) + 1200)
+		yearly := int64(random.roll(2_000_000) + 1200)
 		for _, segment := range segments {
 			for _, shape := range shapes {
 				if len(rows) == n {
 					break
 				}
 				price := yearly * int64(shape.term.Months()) / 12
-				if renewed.IntN(10) == 0 {
+				if renewed.roll(10) == 0 {
 					price += price / 20
 				}
 				rows = append(rows, pricing.Row{
@@ -80,21 +79,36 @@ func (p Plan) Make(ctx context.Context, b bucket.Bucket, progress func(done, tot
 	for i := range p.Months {
 		month := p.Month - pricing.Month(p.Months-1-i)
 		in := ledger.Input{Number: int64(i + 1), Kind: ledger.Prices, Name: fmt.Sprintf("invented-%s.csv", month), Month: month.String()}
-		h := sha256.New()
+		var sums []byte
 		for market := range p.Markets {
 			o, err := l.PutPrices(ctx, Market(market), p.Sheet(market, month))
 			if err != nil {
 				return fmt.Errorf("invent the prices of %s for %s: %w", Market(market), month, err)
 			}
-			fmt.Fprintln(h, o.SHA256)
+			sums = append(sums, o.SHA256...)
 			in.Objects = append(in.Objects, o)
 			in.Records += o.Records
 			progress(i*p.Markets+market+1, p.Months*p.Markets)
 		}
-		in.SHA256 = hex.EncodeToString(h.Sum(nil))
+		sum := sha256.Sum256(sums)
+		in.SHA256 = hex.EncodeToString(sum[:])
 		if err := l.Append(ctx, in); err != nil {
 			return fmt.Errorf("invent the prices for %s: %w", month, err)
 		}
 	}
 	return nil
+}
+
+// dice give the same throws for the same seeds.
+type dice struct{ state uint64 }
+
+func newDice(a, b uint64) *dice { return &dice{a*0x9e3779b97f4a7c15 ^ b*0xd1342543de82ef95} }
+
+// roll is a number from 0 to n-1 (splitmix64).
+func (d *dice) roll(n int) int {
+	d.state += 0x9e3779b97f4a7c15
+	z := d.state
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return int((z ^ z>>31) >> 1 % uint64(n))
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -25,15 +24,18 @@ type Question struct {
 
 // draw draws rows of the plan's last month.
 func (p Plan) draw(n int) []pricing.Row {
-	random := rand.New(rand.NewPCG(p.Seed, 1))
+	random := newDice(p.Seed, 1<<32)
 	drawn := make([]pricing.Row, 0, n+p.Markets)
 	for market := range p.Markets {
 		rows := p.Sheet(market, p.Month)
 		for range (n + p.Markets - 1) / p.Markets {
-			drawn = append(drawn, rows[random.IntN(len(rows))])
+			drawn = append(drawn, rows[random.roll(len(rows))])
 		}
 	}
-	random.Shuffle(len(drawn), func(i, k int) { drawn[i], drawn[k] = drawn[k], drawn[i] })
+	for i := len(drawn) - 1; i > 0; i-- {
+		k := random.roll(i + 1)
+		drawn[i], drawn[k] = drawn[k], drawn[i]
+	}
 	return drawn
 }
 

@@ -61,12 +61,12 @@ const inLarge = math.MaxInt8
 func (s *Sheet) Tag() string { return s.tag }
 
 func tagOf(source ledger.SheetSource) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %s %q %s", source.Market, source.Month, source.File, source.SHA256)
+	what := fmt.Appendf(nil, "%q %s %q %s", source.Market, source.Month, source.File, source.SHA256)
 	for _, o := range source.Objects {
-		fmt.Fprintf(h, " %s", o.SHA256)
+		what = fmt.Appendf(what, " %s", o.SHA256)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(what)
+	return hex.EncodeToString(sum[:16])
 }
 
 // Len is how many rows there are.
@@ -199,10 +199,10 @@ type sheetWriter struct {
 	places  map[string]uint32 // of texts
 	moments map[int64]uint32  // places of instants
 
-	group                                     int
-	product, sku, segment, currency           column
-	productTitle, skuTitle, publisher, amount column
-	amounts                                   []amount // by the places of the row group
+	group                             int
+	product, sku, segment, currency   column
+	productTitle, skuTitle, publisher column
+	amounts                           []amount // by the places of the row group
 }
 
 // column says where the texts of a row group stand in the sheet.
