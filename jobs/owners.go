@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -18,9 +19,9 @@ import (
 )
 
 // owners knows which customers' changes made a subscription, as far as a hash tells:
-// 12 bytes for each, and each customer's id; and to which subscriptions charges belong
-// that were rated elsewhere. It is extended by what came in since, and safe for
-// concurrent use.
+// 12 bytes for each, and each customer's id; where the changes of a customer lie; and to
+// which subscriptions charges belong that were rated elsewhere. It is extended by what
+// came in since, and safe for concurrent use.
 type owners struct {
 	seed  maphash.Seed
 	turn  chan struct{} // has room for whoever extends the index
@@ -30,14 +31,44 @@ type owners struct {
 // ownerIndex never changes once made.
 type ownerIndex struct {
 	inputs int // that it knows
-	// hashes are those of subscriptions' ids, in order; beside each is the place of a
-	// customer's id. A customer may have several places.
-	hashes    []uint64
-	places    []uint32
+	// made has the hashes of subscriptions' ids, and the places of the ids of customers
+	// that made them. A customer may have several places.
+	made      leads
 	customers []string
+	// lies has the hashes of customers' ids, and the places of the objects with their
+	// changes.
+	lies    leads
+	objects []changeObject
 	// rated are the hashes of subscriptions with charges that were rated elsewhere, in
 	// order, superseded ones too.
 	rated []uint64
+}
+
+// changeObject is a data object of an input.
+type changeObject struct{ input, object int32 } // from 0 on
+
+// lead is a hash and a place that it leads to.
+type lead struct {
+	hash uint64
+	at   uint32
+}
+
+// leads lead from hashes, which are in order, to places in a list.
+type leads struct {
+	hashes []uint64
+	at     []uint32
+}
+
+// of yields the places of a hash.
+func (p leads) of(hash uint64) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		i, _ := slices.BinarySearch(p.hashes, hash)
+		for ; i < len(p.hashes) && p.hashes[i] == hash; i++ {
+			if !yield(p.at[i]) {
+				return
+			}
+		}
+	}
 }
 
 func newOwners() *owners {
@@ -48,12 +79,30 @@ func newOwners() *owners {
 
 // madeBy returns the customers whose changes may have made the subscription, in order.
 func (x *ownerIndex) madeBy(hash uint64) (ids []string) {
-	i, _ := slices.BinarySearch(x.hashes, hash)
-	for ; i < len(x.hashes) && x.hashes[i] == hash; i++ {
-		ids = append(ids, x.customers[x.places[i]])
+	for at := range x.made.of(hash) {
+		ids = append(ids, x.customers[at])
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
+}
+
+// holding leaves of inputs the objects that may hold changes of a customer.
+func (x *ownerIndex) holding(hash uint64, inputs []ledger.Input) []ledger.Input {
+	var found []ledger.Input
+	for at := range x.lies.of(hash) {
+		o := x.objects[at]
+		if int(o.input) >= len(inputs) {
+			continue // came in later
+		}
+		in := inputs[o.input]
+		if n := len(found); n == 0 || found[n-1].Number != in.Number {
+			found = append(found, in)
+			found[n].Objects = nil
+		}
+		last := &found[len(found)-1]
+		last.Objects = append(last.Objects, in.Objects[o.object])
+	}
+	return found
 }
 
 // knowing returns an index that knows the inputs, and perhaps later ones.
@@ -79,37 +128,41 @@ func (o *owners) knowing(ctx context.Context, e Env, inputs []ledger.Input) (*ow
 	return x, nil
 }
 
-// made is that a customer's change made a subscription.
-type made struct {
-	hash  uint64
-	place uint32
-}
-
 func (o *owners) extend(ctx context.Context, e Env, known *ownerIndex, inputs []ledger.Input) (*ownerIndex, error) {
-	x := &ownerIndex{inputs: len(inputs), customers: known.customers}
-	var news []made
-	last := ""
-	err := e.ledger().EachMade(ctx, inputs[known.inputs:], func(customerID, subscriptionID string) {
-		if customerID != last || len(news) == 0 {
-			last = strings.Clone(customerID)
-			x.customers = append(x.customers, last)
+	x := &ownerIndex{inputs: len(inputs), customers: known.customers, objects: known.objects}
+	var made, lies []lead
+	for i := known.inputs; i < len(inputs); i++ {
+		if inputs[i].Kind != ledger.Changes {
+			continue
 		}
-		news = append(news, made{maphash.String(o.seed, subscriptionID), uint32(len(x.customers) - 1)})
-	})
-	if err != nil {
-		return nil, err
+		for n, object := range inputs[i].Objects {
+			one := inputs[i]
+			one.Objects = []ledger.Object{object}
+			last, there, maker := "", false, false // the customer at hand, and whether it stands in the lists
+			err := e.ledger().EachOwner(ctx, []ledger.Input{one}, func(customerID, id string) {
+				if customerID != last || !there {
+					last, there, maker = strings.Clone(customerID), true, false
+					lies = append(lies, lead{maphash.String(o.seed, last), uint32(len(x.objects))})
+				}
+				if id == "" {
+					return
+				}
+				if !maker {
+					maker = true
+					x.customers = append(x.customers, last)
+				}
+				made = append(made, lead{maphash.String(o.seed, id), uint32(len(x.customers) - 1)})
+			})
+			if err != nil {
+				return nil, err
+			}
+			x.objects = append(x.objects, changeObject{int32(i), int32(n)})
+		}
 	}
-	if x.rated, err = o.extendRated(ctx, e, known.rated, inputs[known.inputs:]); err != nil {
-		return nil, err
-	}
-	if len(news) == 0 {
-		x.hashes, x.places = known.hashes, known.places
-		return x, nil
-	}
-	slices.SortFunc(news, func(a, b made) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.place, b.place)) })
-	news = slices.Compact(news)
-	x.merge(known, news)
-	return x, nil
+	var err error
+	x.rated, err = o.extendRated(ctx, e, known.rated, inputs[known.inputs:])
+	x.made, x.lies = known.made.with(made), known.lies.with(lies)
+	return x, err
 }
 
 func (o *owners) extendRated(ctx context.Context, e Env, known []uint64, inputs []ledger.Input) ([]uint64, error) {
@@ -133,21 +186,24 @@ func (o *owners) extendRated(ctx context.Context, e Env, known []uint64, inputs 
 	return slices.Compact(all), nil
 }
 
-// merge fills in what is known and what is new, in the order of the hashes.
-func (x *ownerIndex) merge(known *ownerIndex, news []made) {
-	x.hashes = make([]uint64, 0, len(known.hashes)+len(news))
-	x.places = make([]uint32, 0, len(known.hashes)+len(news))
+// with returns them and others besides.
+func (p leads) with(others []lead) leads {
+	if len(others) == 0 {
+		return p
+	}
+	slices.SortFunc(others, func(a, b lead) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.at, b.at)) })
+	others = slices.Compact(others)
+	all := leads{make([]uint64, 0, len(p.hashes)+len(others)), make([]uint32, 0, len(p.hashes)+len(others))}
 	i := 0
-	for _, n := range news {
+	for _, n := range others {
 		from := i
-		for i < len(known.hashes) && known.hashes[i] <= n.hash {
+		for i < len(p.hashes) && p.hashes[i] <= n.hash {
 			i++
 		}
-		x.hashes = append(append(x.hashes, known.hashes[from:i]...), n.hash)
-		x.places = append(append(x.places, known.places[from:i]...), n.place)
+		all.hashes = append(append(all.hashes, p.hashes[from:i]...), n.hash)
+		all.at = append(append(all.at, p.at[from:i]...), n.at)
 	}
-	x.hashes = append(x.hashes, known.hashes[i:]...)
-	x.places = append(x.places, known.places[i:]...)
+	return leads{append(all.hashes, p.hashes[i:]...), append(all.at, p.at[i:]...)}
 }
 
 // KnowOwners reads whose subscriptions are, if it has not been read yet: the first
@@ -200,7 +256,12 @@ func (r *Reading) ratedElsewhere(ctx context.Context, ids map[string]bool) (bool
 // contents, and the prices that closed months used: all that its subscriptions are
 // lived from. A customer without changes has none.
 func (r *Reading) CustomerHistory(ctx context.Context, customerID string) (invoice.Customer, error) {
-	all := r.histories(ctx)
+	inputs := r.at.inputs
+	if x := r.owners.index.Load(); x.inputs >= len(inputs) {
+		// Most objects hold nothing of the customer: they are not opened.
+		inputs = x.holding(maphash.String(r.owners.seed, customerID), inputs)
+	}
+	all := r.histories(ctx, inputs)
 	defer all.close()
 	c, err := all.of(customerID)
 	if err != nil {
@@ -230,16 +291,16 @@ func (r *Reading) views(lives *subscription.Lives, c invoice.Customer, day prici
 	return slices.Collect(end.Views()), nil
 }
 
-// histories reads customers' histories. They must be asked for in the order of their
+// histories reads customers' histories from some inputs. They must be asked for in the order of their
 // ids' bytes.
 type histories struct {
 	changes *ledger.Past
 	locks   *ledger.UsedLocks
 }
 
-func (r *Reading) histories(ctx context.Context) *histories {
+func (r *Reading) histories(ctx context.Context, inputs []ledger.Input) *histories {
 	l := r.env.ledger()
-	return &histories{l.All(ctx, r.at.inputs, ledger.Span{Until: ledger.Ever}), l.UsedLocks(ctx, r.at.closes)}
+	return &histories{l.All(ctx, inputs, ledger.Span{Until: ledger.Ever}), l.UsedLocks(ctx, r.at.closes)}
 }
 
 func (h *histories) of(customerID string) (c invoice.Customer, err error) {

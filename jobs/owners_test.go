@@ -98,8 +98,8 @@ func TestOwnersOfWhatCameIn(t *testing.T) {
 			t.Errorf("%s: owner of %s is %q, %v; want %q", row.name, row.id, got, err, row.want)
 		}
 	}
-	if x := after.owners.index.Load(); len(x.hashes) != len(known.hashes)+3 || x.inputs != known.inputs+2 {
-		t.Errorf("%d hashes of %d inputs, want 3 and 2 more than %d and %d", len(x.hashes), x.inputs, len(known.hashes), known.inputs)
+	if x := after.owners.index.Load(); len(x.made.hashes) != len(known.made.hashes)+3 || x.inputs != known.inputs+2 {
+		t.Errorf("%d hashes of %d inputs, want 3 and 2 more than %d and %d", len(x.made.hashes), x.inputs, len(known.made.hashes), known.inputs)
 	}
 }
 
@@ -126,9 +126,9 @@ func TestOwnerIsNotGuessed(t *testing.T) {
 		t.Fatal(err)
 	}
 	liar := *r.owners.index.Load()
-	liar.hashes = slices.Repeat([]uint64{maphash.String(r.owners.seed, "nobody's")}, len(liar.hashes))
+	liar.made.hashes = slices.Repeat([]uint64{maphash.String(r.owners.seed, "nobody's")}, len(liar.made.hashes))
 	r.owners.index.Store(&liar)
-	if got := liar.madeBy(liar.hashes[0]); len(got) < 2 {
+	if got := liar.madeBy(liar.made.hashes[0]); len(got) < 2 {
 		t.Fatalf("customers of the hash are %q, want all", got)
 	}
 	if owner, ok, err := r.Owner(t.Context(), "nobody's", nil); ok || err != nil {
@@ -145,17 +145,17 @@ func TestOwnerIndexMerges(t *testing.T) {
 		want := make(map[uint64][]string)
 		for n, part := range parts {
 			next := &ownerIndex{customers: append(x.customers, fmt.Sprint(n))}
-			var news []made
+			var news []lead
 			slices.Sort(part)
 			for _, hash := range slices.Compact(part) {
-				news = append(news, made{hash, uint32(n)})
+				news = append(news, lead{hash, uint32(n)})
 				want[hash] = append(want[hash], fmt.Sprint(n))
 			}
-			next.merge(x, news)
+			next.made = x.made.with(news)
 			x = next
 		}
-		if !slices.IsSorted(x.hashes) {
-			t.Fatalf("hashes %v are out of order", x.hashes)
+		if !slices.IsSorted(x.made.hashes) {
+			t.Fatalf("hashes %v are out of order", x.made.hashes)
 		}
 		for hash := range uint64(10) {
 			if got := x.madeBy(hash); !slices.Equal(got, want[hash]) {
@@ -183,7 +183,7 @@ func BenchmarkOwners(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		subscriptions += len(x.hashes)
+		subscriptions += len(x.made.hashes)
 	}
 	b.ReportMetric(float64(subscriptions)/b.Elapsed().Seconds(), "subscriptions/s")
 }

@@ -48,7 +48,7 @@ const customersAPage = 2000
 func (r *Reading) Subscriptions(ctx context.Context, plan SubscriptionsPlan) (SubscriptionsPage, error) {
 	page := SubscriptionsPage{Items: []SubscriptionFacts{}}
 	at, _ := slices.BinarySearch(plan.Customers, plan.After.CustomerID)
-	all := r.histories(ctx)
+	all := r.histories(ctx, r.at.inputs)
 	defer all.close()
 	var lives subscription.Lives
 	for looked, id := range plan.Customers[at:] {

@@ -217,10 +217,10 @@ func did(e storyEvent, told StoryEvent) string {
 
 func upgradeText(c *change.Change, told StoryEvent, is *subscription.View) string {
 	moved := told.Quantity - told.QuantityBefore
-	switch {
-	case told.Other == "":
+	switch told.Other {
+	case "":
 		return fmt.Sprintf("upgraded: %s of %s to %s", seatCount(told.Quantity), termText(is.Term), is.Term.Span.End)
-	case told.Other == c.Subject:
+	case c.Subject:
 		return fmt.Sprintf("%s came by an upgrade from %s", seatCount(moved), told.Other)
 	}
 	return fmt.Sprintf("%s upgraded to %s/%s as %s", seatCount(-moved), c.SKU.ProductID, c.SKU.SkuID, told.Other)

@@ -7,10 +7,10 @@ import (
 	"github.com/calends/calends/pipeline/ledger/pages"
 )
 
-// EachMade tells of every change that brings a subscription into being, if it is
-// taken: a purchase, an upgrade to another id. It reads no more of the changes than
-// that. The texts are good until each returns.
-func (l Ledger) EachMade(ctx context.Context, inputs []Input, each func(customerID, subscriptionID string)) error {
+// EachOwner tells of every change whose it is, and which subscription it brings into
+// being, if it is taken: a purchase's, an upgrade's to another id, else "". It reads no
+// more of the changes than that. The texts are good until each returns.
+func (l Ledger) EachOwner(ctx context.Context, inputs []Input, each func(customerID, made string)) error {
 	wanted, err := wantedRuns(inputs, func(int64, Object) (bool, error) { return true, nil })
 	if err != nil {
 		return err
@@ -42,9 +42,7 @@ func (l Ledger) EachMade(ctx context.Context, inputs []Input, each func(customer
 				id = to.Of(i)
 			default: // changes one that is there
 			}
-			if id != "" {
-				each(customer.Of(i), id)
-			}
+			each(customer.Of(i), id)
 		}
 	}
 }
