@@ -34,8 +34,9 @@ type OrderPlan struct {
 	At      pricing.Instant
 	Changes []Asked
 	// Resolve works the changes out of what was asked, where they depend on how things
-	// stand; Content is what was asked then, and what tells two orders apart. nil: Changes.
-	Resolve func(ctx context.Context, r *Reading, at pricing.Instant) ([]Asked, error)
+	// stand; Content is what was asked then, and what tells two orders apart. owned is
+	// where the customer's subscriptions stand before, those too that ended. nil: Changes.
+	Resolve func(owned []subscription.View, at pricing.Instant) ([]Asked, error)
 	Content string
 	// Rule is what holds for what is bought here besides the rules of imports. nil: nothing.
 	Rule BuyingRule
@@ -209,8 +210,12 @@ func (r *Reading) cart(ctx context.Context, plan OrderPlan, id uuid.UUID) (none 
 	if code == pricing.UnknownCustomer || payer != nil && payer.Customer.PartnerID != plan.PartnerID {
 		return none, fmt.Errorf("%w: partner %s has no customer %s", ErrMissing, plan.PartnerID, plan.CustomerID)
 	}
+	owned, err := r.owned(c, at)
+	if err != nil {
+		return none, err
+	}
 	if plan.Resolve != nil {
-		if plan.Changes, err = plan.Resolve(ctx, r, at); err != nil {
+		if plan.Changes, err = plan.Resolve(owned, at); err != nil {
 			return none, err
 		}
 	}
@@ -224,7 +229,14 @@ func (r *Reading) cart(ctx context.Context, plan OrderPlan, id uuid.UUID) (none 
 	if made.changes, err = readEvents(made.events); err != nil {
 		return none, err
 	}
-	made.quote, err = r.quoteCart(ctx, c, pointers(made.changes), plan.Rule)
+	asked := pointers(made.changes)
+	var ruled map[string]*Refusal
+	if plan.Rule != nil && code == "" { // who is not known is refused all the same
+		if ruled, err = plan.Rule(ctx, Buying{Reading: r, Payer: payer, At: at, Changes: asked, Owned: owned}); err != nil {
+			return none, err
+		}
+	}
+	made.quote, err = r.quoteCart(ctx, c, asked, ruled)
 	return made, err
 }
 
@@ -250,13 +262,8 @@ type Buying struct {
 	Owned []subscription.View
 }
 
-// rule asks what holds for what is bought here.
-func (r *Reading) rule(ctx context.Context, rule BuyingRule, c invoice.Customer, cart []*change.Change) (map[string]*Refusal, error) {
-	at := cart[0].At
-	payer, code := r.catalog.Payer(c.ID, at.Date().Month())
-	if rule == nil || code != "" {
-		return nil, nil // who is not known is refused all the same
-	}
+// owned is where a customer's subscriptions stand right before an instant.
+func (r *Reading) owned(c invoice.Customer, at pricing.Instant) ([]subscription.View, error) {
 	history := c.Changes
 	c.Changes = nil
 	for _, past := range history {
@@ -264,9 +271,5 @@ func (r *Reading) rule(ctx context.Context, rule BuyingRule, c invoice.Customer,
 			c.Changes = append(c.Changes, past)
 		}
 	}
-	owned, err := r.views(new(subscription.Lives), c, at.Date())
-	if err != nil {
-		return nil, err
-	}
-	return rule(ctx, Buying{Reading: r, Payer: payer, At: at, Changes: cart, Owned: owned})
+	return r.views(new(subscription.Lives), c, at.Date())
 }

@@ -61,15 +61,14 @@ func (q CartQuote) Refused() *ChangeQuote {
 // quoteCart says what changes of a customer would bill together, as if they were
 // bought here: by the rules of imports, and a closed window or an error refuses the
 // change whatever the partner's policy. The ids of the changes are none of the
-// customer's, and their instants are in the order of the cart.
-func (r *Reading) quoteCart(ctx context.Context, c invoice.Customer, cart []*change.Change, rule BuyingRule) (CartQuote, error) {
+// customer's, and their instants are in the order of the cart. ruled are those that a
+// rule of buying refuses, by their ids.
+func (r *Reading) quoteCart(ctx context.Context, c invoice.Customer, cart []*change.Change, ruled map[string]*Refusal) (CartQuote, error) {
 	q, err := r.newQuotation(c, nil, cart)
 	if err != nil {
 		return CartQuote{}, err
 	}
-	if q.ruled, err = r.rule(ctx, rule, c, cart); err != nil {
-		return CartQuote{}, err
-	}
+	q.ruled = ruled
 	if err := q.run(ctx); err != nil {
 		return CartQuote{}, err
 	}

@@ -139,11 +139,7 @@ func (a *API) plan(b buyer, r request) (jobs.OrderPlan, error) {
 	content, err := json.Marshal(r.content)
 	return jobs.OrderPlan{
 		PartnerID: b.fact.PartnerID, CustomerID: b.fact.ID, At: a.now(), Content: string(content), Reading: b.reading, Rule: a.maySell,
-		Resolve: func(ctx context.Context, now *jobs.Reading, at pricing.Instant) ([]jobs.Asked, error) {
-			owned, err := now.SubscriptionsOf(ctx, b.fact.ID, at.Date())
-			if err != nil {
-				return nil, err
-			}
+		Resolve: func(owned []subscription.View, at pricing.Instant) ([]jobs.Asked, error) {
 			return r.resolve(standing{at, owned})
 		},
 	}, err
