@@ -19,6 +19,7 @@ import (
 	"github.com/calends/calends/jobs/serve/access/directory"
 	"github.com/calends/calends/jobs/serve/access/signin"
 	"github.com/calends/calends/jobs/serve/audit"
+	"github.com/calends/calends/jobs/serve/page"
 )
 
 type serveCmd struct {
@@ -69,7 +70,11 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 	now := a.clock().Now
 	trail := audit.NewStore(env.Bucket, audit.Settings{Now: now, Log: a.log})
 	people := directory.New(env.Bucket, now)
-	who, err := a.door(config.Serve, listener.Addr(), signin.Settings{Directory: people, Trail: trail, Now: now, Log: a.log})
+	show, err := page.Words(version(), a.log)
+	if err != nil {
+		return err
+	}
+	who, err := a.door(config.Serve, listener.Addr(), signin.Settings{Directory: people, Trail: trail, Now: now, Log: a.log, Show: show})
 	if err != nil {
 		return fmt.Errorf("%w: serve: %w", jobs.ErrUsage, err)
 	}
