@@ -47,7 +47,7 @@ func received(log *slog.Logger, now func() time.Time, proxies []netip.Prefix, ne
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := &audit.Asked{ID: rand.Text(), From: addressOf(r, proxies), Path: relationship.Redacted(r.URL.EscapedPath())}
 		began := now()
-		answer := &answer{ResponseWriter: w, control: http.NewResponseController(w), now: now}
+		answer := &answer{ResponseWriter: w, control: http.NewResponseController(w)}
 		w.Header().Set("X-Request-Id", asked.ID)
 		defer func() {
 			trouble := recover()
@@ -73,7 +73,6 @@ func received(log *slog.Logger, now func() time.Time, proxies []netip.Prefix, ne
 type answer struct {
 	http.ResponseWriter
 	control *http.ResponseController
-	now     func() time.Time
 	status  int
 	bytes   int64
 }
@@ -94,8 +93,9 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
-	// A writer without deadlines is a test's.
-	if err := a.control.SetWriteDeadline(a.now().Add(stallsAfter)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	// A connection's deadline is of the machine's clock, whatever day the server works
+	// with. A writer without deadlines is a test's.
+	if err := a.control.SetWriteDeadline(time.Now().Add(stallsAfter)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
 	n, err := a.ResponseWriter.Write(p)
@@ -168,14 +168,14 @@ func sameOrigin(trusted string, next http.Handler) (http.Handler, error) {
 
 // bodies reads each body whole, so that no handler waits for a slow sender, and ends
 // the time for it with it.
-func bodies(now func() time.Time, next http.Handler) http.Handler {
+func bodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body == nil || r.Body == http.NoBody {
 			next.ServeHTTP(w, r)
 			return
 		}
 		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(now().Add(bodyWithin)) // not supported by a test's writer
+		_ = control.SetReadDeadline(time.Now().Add(bodyWithin)) // not supported by a test's writer
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		_ = control.SetReadDeadline(time.Time{})
 		var large *http.MaxBytesError

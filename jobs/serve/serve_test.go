@@ -463,3 +463,37 @@ func TestStopLetsAnswersEnd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A demonstration works with another day; its connections are of today.
+func TestAServerOfAnotherDayAnswers(t *testing.T) {
+	t.Parallel()
+	for _, days := range []time.Duration{-900, 900} {
+		now := func() time.Time { return time.Now().Add(days * 24 * time.Hour) }
+		env := servetest.Env(servetest.Demo(t))
+		s, err := serve.New(t.Context(), serve.Options{}, serve.World{
+			Env: func() jobs.Env { return env }, Now: now, Log: slog.New(slog.DiscardHandler), Version: "test", Who: known{}, Trail: &notes{},
+			Events: peopled(t, env.Bucket), Directory: directory.New(env.Bucket, now),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		address, stop := listening(t, s)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/v1/price-lookups", strings.NewReader(`{"month":"2024-03","keys":[{"market":"NL","productId":"CFQ7TTC0LH18","skuId":"0001","termDuration":"P1Y","billingPlan":"Annual"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-Test-Role", string(access.SalesAgent))
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatalf("%d days away: %v", days, err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Errorf("%d days away: %s", days, answer.Status)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}
