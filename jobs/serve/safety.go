@@ -45,7 +45,7 @@ func refuse(w http.ResponseWriter, status int, code, detail string) {
 // a handler that panics: the others go on.
 func received(log *slog.Logger, now func() time.Time, proxies []netip.Prefix, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked := &audit.Asked{ID: rand.Text(), From: addressOf(r, proxies), Path: relationship.Redacted(r.URL.EscapedPath())}
+		asked := &audit.Asked{ID: rand.Text(), From: addressOf(r, proxies), Path: audit.Cleaned(relationship.Redacted(r.URL.EscapedPath()))}
 		began := now()
 		answer := &answer{ResponseWriter: w, control: http.NewResponseController(w)}
 		w.Header().Set("X-Request-Id", asked.ID)

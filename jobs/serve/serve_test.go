@@ -497,3 +497,27 @@ func TestAServerOfAnotherDayAnswers(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatOpensSomethingIsInNoLog(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/local/AAAABBBBCCCCDDDD", "/nowhere/cal_AAAABBBBCCCCDDDD"} {
+		var log bytes.Buffer
+		env := servetest.Env(servetest.Demo(t))
+		s, err := serve.New(t.Context(), serve.Options{}, serve.World{
+			Env: func() jobs.Env { return env }, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Version: "test", Who: known{}, Trail: &notes{},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask(t, s.Handler(), "GET", path, "", "Authorization", "Bearer cal_EEEEFFFFGGGG", "Cookie", "calends=HHHHIIII")
+		for _, secret := range []string{"AAAABBBB", "CCCCDDDD", "EEEEFFFF", "HHHHIIII"} {
+			if strings.Contains(log.String(), secret) {
+				t.Errorf("%s: the log has %s: %s", path, secret, &log)
+			}
+		}
+		if !strings.Contains(log.String(), "status=") {
+			t.Errorf("%s is not in the log at all: %s", path, &log)
+		}
+	}
+}

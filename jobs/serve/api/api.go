@@ -162,14 +162,14 @@ func register[I, O any](a *API, needs access.Action, op huma.Operation, do func(
 		kind = audit.Downloaded // the trail has it before the first byte goes out
 	}
 	// Before anything of the request is looked at: a stranger learns nothing of it.
-	op.Middlewares = append(op.Middlewares, a.allows(needs, op.OperationID))
+	op.Middlewares = append(op.Middlewares, a.allows(needs, op))
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		who, _ := access.From(ctx)
 		out, err := do(ctx, who, in)
 		if err != nil {
 			err = a.problemOf(err)
 		}
-		if unwritten := a.note(ctx, kind, who, needs, op.OperationID, err); unwritten != nil {
+		if unwritten := a.note(ctx, kind, who, needs, op, err); unwritten != nil {
 			return nil, unwritten
 		}
 		return out, err
@@ -199,7 +199,7 @@ func registerPublic[I, O any](a *API, op huma.Operation, do func(ctx context.Con
 		if err != nil {
 			err = a.problemOf(err)
 		}
-		if unwritten := a.note(ctx, kind, access.Principal{ID: "anybody"}, publicAction, op.OperationID, err); unwritten != nil {
+		if unwritten := a.note(ctx, kind, access.Principal{ID: "anybody"}, publicAction, op, err); unwritten != nil {
 			return nil, unwritten
 		}
 		return out, err
@@ -207,7 +207,7 @@ func registerPublic[I, O any](a *API, op huma.Operation, do func(ctx context.Con
 }
 
 // allows lets those through who are signed in and may do what is needed.
-func (a *API) allows(needs access.Action, operation string) func(huma.Context, func(huma.Context)) {
+func (a *API) allows(needs access.Action, op huma.Operation) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		who, ok := access.From(ctx.Context())
 		var refused error
@@ -217,7 +217,7 @@ func (a *API) allows(needs access.Action, operation string) func(huma.Context, f
 			ctx.SetHeader("WWW-Authenticate", `Bearer realm="calends"`)
 		case !who.May(needs):
 			refused = problem(http.StatusForbidden, "not-allowed", "the role does not allow "+string(needs))
-			refused = cmp.Or(a.note(ctx.Context(), audit.Refused, who, needs, operation, refused), refused)
+			refused = cmp.Or(a.note(ctx.Context(), audit.Refused, who, needs, op, refused), refused)
 		default:
 			next(ctx)
 			return
@@ -242,11 +242,11 @@ func (a *API) answer(ctx huma.Context, err error) {
 // note tells the trail of an answer. Without the trail there is no answer; what was
 // asked may have been done by then, and is not done again when it is asked with the
 // same key.
-func (a *API) note(ctx context.Context, kind audit.Kind, who access.Principal, needs access.Action, operation string, answer error) error {
+func (a *API) note(ctx context.Context, kind audit.Kind, who access.Principal, needs access.Action, op huma.Operation, answer error) error {
 	asked := audit.AskedOf(ctx)
 	e := audit.Event{
 		At: a.Now().UTC().Format(time.RFC3339Nano), Kind: kind, Who: who.ID, Name: who.Name, Action: string(needs),
-		Operation: operation, Path: asked.Path, Status: http.StatusOK, From: asked.From, Request: asked.ID, Count: 1,
+		Operation: op.OperationID, Path: asked.Path, Status: cmp.Or(op.DefaultStatus, http.StatusOK), From: asked.From, Request: asked.ID, Count: 1,
 	}
 	e.Partner, e.Object = asked.Subject()
 	if status := huma.StatusError(nil); errors.As(answer, &status) {

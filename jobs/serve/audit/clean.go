@@ -19,13 +19,19 @@ func mayHold(text string) bool {
 	return strings.Contains(text, "cal_") || strings.Contains(text, "eyJ") || strings.Contains(text, "/local/")
 }
 
+// Cleaned is a text without what opens something: what a log or a trail may have.
+func Cleaned(text string) string {
+	if !mayHold(text) {
+		return text
+	}
+	return secrets.ReplaceAllString(text, "$1***")
+}
+
 // clean takes out what has no place in a trail that many may read and nobody can change.
 func clean(e Event) Event {
 	e.Path, _, _ = strings.Cut(e.Path, "?")
 	for _, text := range []*string{&e.Who, &e.Name, &e.Action, &e.Operation, &e.Path, &e.Partner, &e.Object, &e.From, &e.Request} {
-		if mayHold(*text) {
-			*text = secrets.ReplaceAllString(*text, "$1***")
-		}
+		*text = Cleaned(*text)
 		if len(*text) > longest {
 			end := longest
 			for end > 0 && !utf8.RuneStart((*text)[end]) {
