@@ -105,6 +105,11 @@ var samples = map[string]sample{
 	"reactivate-subscription":        {path: "/v1/subscriptions/" + fietsenOffice + "/reactivation", want: 201},
 	"change-billing-plan":            {path: "/v1/subscriptions/" + fietsenOffice + "/billing-plan", body: `{"billingCycle":"Annual"}`, want: 422},
 
+	"list-subscriptions":       {},
+	"get-subscription":         {path: "/v1/subscriptions/" + fietsenOffice},
+	"get-subscription-story":   {path: "/v1/subscriptions/" + fietsenOffice + "/story"},
+	"get-subscription-picture": {path: "/v1/subscriptions/" + fietsenOffice + "/picture.svg"},
+
 	"list-customers":                {},
 	"get-customer":                  {path: "/v1/customers/" + fietsen},
 	"create-customer":               {body: `{"partnerId":"` + ours + `","name":"Scan B.V.","domain":"scan.example","country":"NL"}`, want: 201},
