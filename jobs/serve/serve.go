@@ -173,6 +173,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	s.api.Prices.Warm()
 	defer s.api.Prices.Wait()
+	begun := make(chan struct{})
+	go func() {
+		defer close(begun)
+		s.begin(ctx)
+	}()
+	defer func() { <-begun }()
 	requests, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	server := &http.Server{
@@ -197,4 +203,21 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("serve at %s: %w", l.Addr(), err)
 	}
 	return nil
+}
+
+// begin finishes the orders that a killed server left, and finds out whose subscriptions
+// are, so that the first who asks need not wait. Where it fails the next order, and who
+// asks, do it.
+func (s *Server) begin(ctx context.Context) {
+	failed := func(what string, err error) {
+		if err != nil && ctx.Err() == nil {
+			s.world.Log.Warn("the server began without this; it is done when it is needed", "what", what, "error", err)
+		}
+	}
+	failed("finish orders", s.world.Env().FinishOrders(ctx))
+	reading, err := s.api.Current.Reading()
+	if err == nil {
+		err = reading.KnowOwners(ctx)
+	}
+	failed("read whose subscriptions are", err)
 }

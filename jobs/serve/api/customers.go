@@ -268,7 +268,7 @@ func (a *API) createCustomer(ctx context.Context, who access.Principal, in *crea
 	case errors.As(err, &known):
 		return nil, customerKnown(known)
 	case errors.Is(err, jobs.ErrKeyUsed):
-		return nil, problem(http.StatusConflict, "key-reused", "the idempotency key was used for another customer")
+		return nil, problem(http.StatusConflict, "idempotency-key-reused", "the idempotency key was used for another customer")
 	case err != nil:
 		return nil, err
 	}

@@ -256,7 +256,7 @@ func TestCreateCustomer(t *testing.T) {
 	if again := want[Customer](t, d.as(agent(dutch), "POST", "/v1/customers", pizza, "Idempotency-Key", "k-1"), 201); again != created {
 		t.Errorf("once more: %+v", again)
 	}
-	d.refuses(d.as(agent(dutch), "POST", "/v1/customers", strings.Replace(pizza, "Pizzeria V", "Trattoria V", 1), "Idempotency-Key", "k-1"), 409, "key-reused")
+	d.refuses(d.as(agent(dutch), "POST", "/v1/customers", strings.Replace(pizza, "Pizzeria V", "Trattoria V", 1), "Idempotency-Key", "k-1"), 409, "idempotency-key-reused")
 
 	// The same under another key is a duplicate, unless it is wanted.
 	p := d.refuses(d.as(agent(dutch), "POST", "/v1/customers", pizza, "Idempotency-Key", "k-2"), 409, "customer-known")

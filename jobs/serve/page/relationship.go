@@ -80,10 +80,12 @@ func (s *Site) answerLink(w http.ResponseWriter, r *http.Request) {
 		s.showLink(w, r, o.body, wrongError{"Give your name, so that your partner knows who has answered."})
 		return
 	}
-	by := relationship.Asker{Name: name, From: audit.AskedOf(r.Context()).From, At: s.Now()}
-	if reading, err := s.Current.Reading(); err == nil {
-		by.Inputs = int64(len(reading.Inputs()))
+	reading, err := s.Current.Reading()
+	if err != nil {
+		s.showLink(w, r, o.body, err)
+		return
 	}
+	by := relationship.Asker{Name: name, From: audit.AskedOf(r.Context()).From, At: s.Now(), Inputs: int64(len(reading.Inputs()))}
 	if _, err = s.Relationships.Answer(r.Context(), o.fact, o.token, accept, by); err == nil {
 		o.body.Answered = answered
 	}
