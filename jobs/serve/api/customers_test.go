@@ -242,7 +242,7 @@ func TestCreateCustomer(t *testing.T) {
 	if at := w.Header().Get("Location"); at != "/v1/customers/"+created.ID {
 		t.Errorf("location %s", at)
 	}
-	if e := d.trail.last(); e.Partner != dutch || e.Object != "customer "+created.ID || e.Kind != audit.Did || e.Status != 200 {
+	if e := d.trail.last(); e.Partner != dutch || e.Object != "customer "+created.ID || e.Kind != audit.Did || e.Status != 201 {
 		t.Errorf("the trail has %+v", e)
 	}
 	if got := want[Customer](t, d.as(agent(dutch), "GET", "/v1/customers/"+created.ID, ""), 200); got != created {
