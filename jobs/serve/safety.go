@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -26,7 +27,7 @@ import (
 // What one request may take.
 const (
 	maxBody     = 1 << 20          // bytes
-	bodyWithin  = 30 * time.Second // for all of the body
+	bodyWithin  = 30 * time.Second // for all of the body, also where it is not wanted
 	stallsAfter = 30 * time.Second // for each write of the answer
 )
 
@@ -49,6 +50,11 @@ func received(log *slog.Logger, now func() time.Time, proxies []netip.Prefix, ne
 		began := now()
 		answer := &answer{ResponseWriter: w, control: http.NewResponseController(w)}
 		w.Header().Set("X-Request-Id", asked.ID)
+		if r.Body != nil && r.Body != http.NoBody {
+			// By the machine's clock, whatever day the server works with. A writer without
+			// deadlines is a test's.
+			_ = answer.control.SetReadDeadline(time.Now().Add(bodyWithin))
+		}
 		defer func() {
 			trouble := recover()
 			begun := answer.status != 0
@@ -166,18 +172,66 @@ func sameOrigin(trusted string, next http.Handler) (http.Handler, error) {
 	return protection.Handler(next), nil
 }
 
-// bodies reads each body whole, so that no handler waits for a slow sender, and ends
-// the time for it with it.
-func bodies(next http.Handler) http.Handler {
+// readable refuses a query that cannot be read as a whole: what a filter was meant to
+// leave out must not be answered because its name or value was lost.
+func readable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+			refuse(w, http.StatusBadRequest, "query", "the query cannot be read: write %, ; and what is not ASCII as %25, %3B and so on")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// senders read each body whole, so that no handler waits for a slow sender, and bound
+// how many of one caller are read at a time, so that slow ones do not take all places.
+type senders struct {
+	most int
+
+	mu  sync.Mutex
+	now map[string]int
+}
+
+// newSenders leaves most of the places to others than one caller.
+func newSenders(together int) *senders {
+	return &senders{most: max(1, together/8), now: make(map[string]int)}
+}
+
+func (s *senders) begin(who string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now[who] >= s.most {
+		return false
+	}
+	s.now[who]++
+	return true
+}
+
+func (s *senders) end(who string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now[who]--; s.now[who] == 0 {
+		delete(s.now, who)
+	}
+}
+
+// handler stands behind the sign-in. The time for the body began with the request, and
+// ends with it.
+func (s *senders) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body == nil || r.Body == http.NoBody {
 			next.ServeHTTP(w, r)
 			return
 		}
-		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(time.Now().Add(bodyWithin)) // not supported by a test's writer
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		_ = control.SetReadDeadline(time.Time{})
+		who := callerOf(r)
+		if !s.begin(who) {
+			w.Header().Set("Retry-After", "1")
+			refuse(w, http.StatusTooManyRequests, "too-many-bodies", "more than "+strconv.Itoa(s.most)+" bodies on their way at a time; send them faster, or one after the other")
+			return
+		}
+		body, err := whole(w, r)
+		s.end(who)
 		var large *http.MaxBytesError
 		switch {
 		case errors.As(err, &large):
@@ -187,9 +241,18 @@ func bodies(next http.Handler) http.Handler {
 			refuse(w, http.StatusBadRequest, "half-body", "the body did not come whole, and in time")
 			return
 		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not supported by a test's writer
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// whole reads a body, unless it says that it is too large.
+func whole(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, &http.MaxBytesError{Limit: maxBody}
+	}
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 }
 
 // together bounds how many requests are under way.
@@ -260,14 +323,18 @@ func (c *callers) forget(now time.Time) {
 	}
 }
 
+// callerOf is who asks, behind the sign-in: somebody, or an address.
+func callerOf(r *http.Request) string {
+	if p, ok := access.From(r.Context()); ok {
+		return p.ID
+	}
+	return "address " + audit.AskedOf(r.Context()).From
+}
+
 // handler refuses who asks too much. It stands behind the sign-in.
 func (c *callers) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who := "address " + audit.AskedOf(r.Context()).From
-		if p, ok := access.From(r.Context()); ok {
-			who = p.ID
-		}
-		if !c.allow(who) {
+		if !c.allow(callerOf(r)) {
 			w.Header().Set("Retry-After", "1")
 			refuse(w, http.StatusTooManyRequests, "too-many", "more requests than "+strconv.Itoa(c.limits.PerSecond)+" a second; slow down")
 			return

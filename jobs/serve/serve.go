@@ -102,9 +102,9 @@ func New(ctx context.Context, o Options, w World) (*Server, error) {
 	})
 
 	limits := o.Limits.withDefaults()
-	inner := newCallers(limits, w.Now).handler(mux)
+	inner := newCallers(limits, w.Now).handler(readable(mux))
+	inner = newSenders(limits.Together).handler(inner)
 	inner = w.Who.Middleware(inner)
-	inner = bodies(inner)
 	if inner, err = sameOrigin(o.URL, inner); err != nil {
 		return nil, fmt.Errorf("url %q: %w", o.URL, err)
 	}

@@ -521,3 +521,40 @@ func TestWhatOpensSomethingIsInNoLog(t *testing.T) {
 		}
 	}
 }
+
+// Bodies that come slowly, or never, are one caller's own trouble.
+func TestSlowBodiesLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
+	s := server(t, serve.Options{Limits: serve.Limits{Together: 16}}, nil, &notes{})
+	address, stop := listening(t, s)
+	defer func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for range 16 {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "POST /v1/customers HTTP/1.1\r\nHost: "+address+"\r\nContent-Length: 1000\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(100 * time.Millisecond) // until all of them are being read, as far as they are
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/v1/price-lookups", strings.NewReader(`{"month":"2024-03","keys":[{"market":"NL","productId":"CFQ7TTC0LH18","skuId":"0001","termDuration":"P1Y","billingPlan":"Annual"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Test-Role", string(access.SalesAgent))
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("somebody else is answered %s", answer.Status)
+	}
+}

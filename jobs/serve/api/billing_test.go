@@ -23,6 +23,7 @@ import (
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/history"
 	"github.com/calends/calends/jobs/serve/access"
+	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/current"
 	"github.com/calends/calends/jobs/serve/linebook"
 	"github.com/calends/calends/jobs/serve/servetest"
@@ -358,6 +359,25 @@ func TestExplanation(t *testing.T) {
 		h.refused(ofEuro, http.MethodGet, "/v1/lines/"+ref+"/explanation", "", 404, "not-found")
 	}
 	h.refused(ofEuro, http.MethodGet, "/v1/lines/nonsense/explanation", "", 422, "")
+}
+
+func TestNobodyGetsIntoAnotherPartnersTrail(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, list := range []string{"exceptions", "differences"} {
+		for _, one := range []struct {
+			who  access.Principal
+			want string
+		}{{ofEuro, euro}, {everyone, euro}, {ofDollar, ""}} {
+			asked := &audit.Asked{}
+			r := httptest.NewRequest(http.MethodGet, "/v1/"+list+"?month=2024-03&partnerId="+euro, nil)
+			w := httptest.NewRecorder()
+			h.mux.ServeHTTP(w, r.WithContext(audit.WithAsked(access.With(t.Context(), one.who), asked)))
+			if partner, _ := asked.Subject(); w.Code != http.StatusOK || partner != one.want {
+				t.Errorf("%s of %s: %d, an event of partner %q, want %q", list, one.who.ID, w.Code, partner, one.want)
+			}
+		}
+	}
 }
 
 func TestExceptions(t *testing.T) {

@@ -181,7 +181,10 @@ func (a *API) listDifferences(ctx context.Context, who access.Principal, in *lis
 	if err != nil {
 		return page, err
 	}
-	audit.About(ctx, in.Partner, "differences of "+in.Month)
+	audit.About(ctx, "", "differences of "+in.Month)
+	if who.Sees(in.Partner) { // else the event would be shown to that partner's admins
+		audit.About(ctx, in.Partner, "")
+	}
 	for ; partner < len(seen); partner, row = partner+1, 0 {
 		if in.Partner != "" && in.Partner != seen[partner].PartnerID {
 			continue

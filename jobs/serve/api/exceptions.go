@@ -76,7 +76,10 @@ func (a *API) listExceptions(ctx context.Context, who access.Principal, in *list
 	if !ok {
 		return page, notFound("a bill of " + in.Month)
 	}
-	audit.About(ctx, in.Partner, "exceptions of "+in.Month)
+	audit.About(ctx, "", "exceptions of "+in.Month)
+	if who.Sees(in.Partner) { // else the event would be shown to that partner's admins
+		audit.About(ctx, in.Partner, "")
+	}
 	depends := []string{"exceptions", in.Month, in.Severity, in.Code, in.Partner, in.Customer, in.Subscription, who.ID, strconv.Itoa(m.Current.Revision)}
 	_, from, err := in.place(depends...)
 	if err != nil {
