@@ -139,20 +139,34 @@ func addressOf(r *http.Request, proxies []netip.Prefix) string {
 	return host
 }
 
-// headers tells browsers to be strict: no script, nothing from elsewhere, no frame.
+// strict is told to browsers with each answer: no script, nothing from elsewhere, no
+// frame. The slices are shared and never changed; whoever wants another value sets one.
+var strict = []struct {
+	name  string
+	value []string
+}{
+	{"Content-Security-Policy", []string{"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"X-Frame-Options", []string{"DENY"}},
+	{"Referrer-Policy", []string{"same-origin"}},
+	{"Permissions-Policy", []string{"camera=(), geolocation=(), microphone=(), payment=()"}},
+	{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+	{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+	{"Cache-Control", []string{"private, no-cache"}},
+}
+
+// overTLS is told besides where the connection is, or the proxy's.
+var overTLS = []string{"max-age=31536000"}
+
+// headers tells browsers to be strict.
 func headers(secure bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cache-Control", "private, no-cache")
+		for i := range strict {
+			h[strict[i].name] = strict[i].value
+		}
 		if secure {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
+			h["Strict-Transport-Security"] = overTLS
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -102,7 +102,7 @@ func New(ctx context.Context, o Options, w World) (*Server, error) {
 	})
 
 	limits := o.Limits.withDefaults()
-	inner := newCallers(limits, w.Now).handler(readable(mux))
+	inner := newCallers(limits, w.Now).handler(readable(s.api.Quick(mux)))
 	inner = newSenders(limits.Together).handler(inner)
 	inner = w.Who.Middleware(inner)
 	if inner, err = sameOrigin(o.URL, inner); err != nil {

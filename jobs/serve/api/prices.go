@@ -133,7 +133,7 @@ func (a *API) registerPrices() {
 	}), func(_ context.Context, _ access.Principal, in *listPrices) (*tagged[PriceList], error) {
 		return a.listPrices(in)
 	})
-	register(a, access.SeePrices, conditionalOperation(huma.Operation{OperationID: "get-price", Method: http.MethodGet, Path: "/v1/price",
+	register(a, access.SeePrices, conditionalOperation(huma.Operation{OperationID: "get-price", Method: http.MethodGet, Path: pricePath,
 		Summary: "Get the price that governs", Tags: []string{"Prices"},
 		Description: "The price of a licence as billing would lock it. " + priceRule + " Where none governs the answer is 422, with the code and the reason.",
 	}), func(_ context.Context, _ access.Principal, in *getPrice) (*tagged[Price], error) {
