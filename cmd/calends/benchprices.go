@@ -25,6 +25,7 @@ type benchPricesCmd struct {
 	Seconds     int  `default:"10" placeholder:"N" help:"How long each measurement lasts. Default 10."`
 	Connections int  `default:"16" placeholder:"N" help:"How many ask at a time. Default 16."`
 	Rate        int  `default:"20000" placeholder:"N" help:"Lookups a second of the second measurement. Default 20000."`
+	Keys        int  `default:"50" placeholder:"N" help:"Keys a request of the third measurement, 1000 at most. Default 50."`
 	Keep        bool `help:"Keep the sheets, and say where they are."`
 }
 
@@ -52,7 +53,8 @@ func (s benchSheets) args() []string {
 func (benchPricesCmd) Help() string {
 	return `Invents price sheets, starts a server on 127.0.0.1 with all of them, and asks it for prices by
 GET /v1/price with a token, each with a key of its own: first as many as are answered, then at a steady rate, where an
-answer counts from when it was due to be asked for. Each answer is compared with the price that was invented.
+answer counts from when it was due to be asked for, then by POST /v1/price-lookups, many keys a request. Each
+answer is compared with the price that was invented.
 The limit for one caller is on, raised to 1000000 a second. Asking costs processor time, too, on the same machine.
 
 Beside it, without a server, the same lookups in the index that the server has and in the maps of rows that a
@@ -70,11 +72,13 @@ type benchPricesResult struct {
 	StartUp     float64 `json:"startUp"` // seconds from the start of the program to its first price
 	PeakMemory  int64   `json:"peakMemory"`
 	// Limit is how many requests a second the server would let one caller make.
-	Limit int                 `json:"limit"`
-	Most  benchLookups        `json:"most"`
-	Paced benchLookups        `json:"paced"`
-	Book  pricebench.LookedUp `json:"book"`
-	Maps  pricebench.LookedUp `json:"maps"`
+	Limit int          `json:"limit"`
+	Most  benchLookups `json:"most"`
+	Paced benchLookups `json:"paced"`
+	// Bulk is in requests of many keys; its times are those of requests.
+	Bulk benchLookups        `json:"bulk"`
+	Book pricebench.LookedUp `json:"book"`
+	Maps pricebench.LookedUp `json:"maps"`
 }
 
 // benchLookups is how lookups were answered. Times are milliseconds.
@@ -101,9 +105,10 @@ func used() (benchUsed, error) {
 	return benchUsed{peak, jobs.ProcessorTime()}, err
 }
 
-func lookupsOf(a pricebench.Answered) benchLookups {
+// lookupsOf makes of requests of so many keys what is told.
+func lookupsOf(a pricebench.Answered, keys int) benchLookups {
 	ms := func(share float64) float64 { return float64(a.Within(share)) / float64(time.Millisecond) }
-	return benchLookups{Answers: a.Answers, PerSecond: a.PerSecond(), P50: ms(0.5), P99: ms(0.99), P999: ms(0.999), Longest: ms(1)}
+	return benchLookups{Answers: a.Answers * keys, PerSecond: a.PerSecond() * float64(keys), P50: ms(0.5), P99: ms(0.99), P999: ms(0.999), Longest: ms(1)}
 }
 
 // Run invents, serves and asks.
@@ -112,8 +117,8 @@ func (c benchPricesCmd) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.Seconds < 1 || c.Seconds > 300 || c.Connections < 1 || c.Connections > 1000 || c.Rate < 1 {
-		return fmt.Errorf("bench prices: %w: want 1 to 300 seconds, 1 to 1000 connections, and a rate above 0", jobs.ErrUsage)
+	if c.Seconds < 1 || c.Seconds > 300 || c.Connections < 1 || c.Connections > 1000 || c.Rate < 1 || c.Keys < 1 || c.Keys > 1000 {
+		return fmt.Errorf("bench prices: %w: want 1 to 300 seconds, 1 to 1000 connections, 1 to 1000 keys, and a rate above 0", jobs.ErrUsage)
 	}
 	folder, err := os.MkdirTemp("", "calends-bench-prices-")
 	if err != nil {
@@ -177,6 +182,7 @@ func (c benchPricesCmd) measure(ctx context.Context, a *app, env jobs.Env, plan 
 		return err
 	}
 	questions := plan.Questions(100_000, "127.0.0.1", token)
+	bulk := plan.Bulk(2000, c.Keys, "127.0.0.1", token)
 	program, err := os.Executable()
 	if err != nil {
 		return err
@@ -196,12 +202,12 @@ func (c benchPricesCmd) measure(ctx context.Context, a *app, env jobs.Env, plan 
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	err = c.ask(ctx, a, bufio.NewReader(said), stop, questions, began, r)
+	err = c.ask(ctx, a, bufio.NewReader(said), stop, questions, bulk, began, r)
 	return errors.Join(err, stop.Close(), cmd.Wait())
 }
 
 // ask asks the server that says where it is, and what it has used when it gets a line.
-func (c benchPricesCmd) ask(ctx context.Context, a *app, said *bufio.Reader, stop io.Writer, questions []pricebench.Question, began time.Time, r *benchPricesResult) error {
+func (c benchPricesCmd) ask(ctx context.Context, a *app, said *bufio.Reader, stop io.Writer, questions, bulk []pricebench.Question, began time.Time, r *benchPricesResult) error {
 	line, err := said.ReadString('\n')
 	if err != nil {
 		return fmt.Errorf("start a server: %w", err)
@@ -234,9 +240,16 @@ func (c benchPricesCmd) ask(ctx context.Context, a *app, said *bufio.Reader, sto
 		rate int
 		what string
 		into *benchLookups
-	}{{0, "as many as are answered", &r.Most}, {c.Rate, plural(c.Rate, "lookup") + " a second", &r.Paced}} {
+	}{
+		{0, "as many as are answered", &r.Most},
+		{c.Rate, plural(c.Rate, "lookup") + " a second", &r.Paced},
+		{0, "as many as are answered, " + plural(c.Keys, "key") + " a request", &r.Bulk},
+	} {
 		a.say("bench prices: ask for %s, %s", plural(c.Seconds, "second"), one.what)
-		load.Rate = one.rate
+		keys := 1
+		if load.Rate = one.rate; one.into == &r.Bulk {
+			load.Questions, keys = bulk, c.Keys
+		}
 		before, err := usedBy()
 		if err != nil {
 			return err
@@ -251,9 +264,9 @@ func (c benchPricesCmd) ask(ctx context.Context, a *app, said *bufio.Reader, sto
 		if err != nil {
 			return err
 		}
-		*one.into = lookupsOf(answered)
+		*one.into = lookupsOf(answered, keys)
 		each := func(d time.Duration) float64 {
-			return float64(d) / float64(time.Microsecond) / float64(max(1, answered.Answers))
+			return float64(d) / float64(time.Microsecond) / float64(max(1, one.into.Answers))
 		}
 		one.into.Server, one.into.Client = each(after.Processor-before.Processor), each(own)
 		r.PeakMemory = after.PeakMemory
@@ -330,12 +343,12 @@ func writeBenchPrices(w io.Writer, rate int, r benchPricesResult) {
 	for _, one := range []struct {
 		name string
 		l    benchLookups
-	}{{"as many as are answered", r.Most}, {fmt.Sprintf("%d a second", rate), r.Paced}} {
+	}{{"as many as are answered", r.Most}, {fmt.Sprintf("%d a second", rate), r.Paced}, {"many a request", r.Bulk}} {
 		t.add(one.name, fixed(one.l.PerSecond, 0), fixed(one.l.P50, 2), fixed(one.l.P99, 2), fixed(one.l.P999, 2), fixed(one.l.Longest, 2),
 			fixed(one.l.Server, 0)+" µs", fixed(one.l.Client, 0)+" µs")
 	}
 	t.write(w, "  ")
-	fmt.Fprintln(w, "  server, client: processor time of each for one lookup")
+	fmt.Fprintln(w, "  server, client: processor time of each for one lookup; the times of many a request are a request's")
 	fmt.Fprintln(w, "\nwithout a server")
 	t = newTable("", ">START-UP", ">LOOKUPS A SECOND", ">PEAK MEMORY")
 	for _, one := range []struct {
@@ -354,7 +367,7 @@ func benchPricesRows(r benchPricesResult) *table {
 	for _, one := range []struct {
 		name string
 		l    benchLookups
-	}{{"most", r.Most}, {"paced", r.Paced}} {
+	}{{"most", r.Most}, {"paced", r.Paced}, {"bulk", r.Bulk}} {
 		t.add(one.name, strconv.Itoa(r.Rows), fixed(r.StartUp, 3), count(r.PeakMemory), fixed(one.l.PerSecond, 0), fixed(one.l.P50, 3), fixed(one.l.P99, 3), fixed(one.l.P999, 3), fixed(one.l.Longest, 3))
 	}
 	for _, one := range []struct {

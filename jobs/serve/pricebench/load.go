@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httputil"
 	"slices"
 	"strconv"
 	"sync"
@@ -16,10 +17,11 @@ import (
 	"github.com/calends/calends/pricing"
 )
 
-// Question is a request for a price, as it goes over the wire, and what its answer has.
+// Question is a request for prices, as it goes over the wire, and what its answer has, in
+// order: a price each.
 type Question struct {
 	Request []byte
-	Want    []byte
+	Want    [][]byte
 }
 
 // draw draws rows of the plan's last month.
@@ -59,8 +61,28 @@ func (p Plan) Questions(n int, host, token string) []Question {
 		questions = append(questions, Question{
 			Request: fmt.Appendf(nil, "GET /v1/price?market=%s&productId=%s&skuId=%s&termDuration=%s&billingPlan=%s&segment=%s&currency=%s&at=%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n",
 				r.Market, r.ProductID, r.SkuID, r.Term, r.Plan, r.Segment, r.Currency, p.at(), host, token),
-			Want: fmt.Appendf(nil, `"unitPrice":"%s"`, r.UnitPrice),
+			Want: [][]byte{wanted(r)},
 		})
+	}
+	return questions
+}
+
+func wanted(r pricing.Row) []byte { return fmt.Appendf(nil, `"unitPrice":"%s"`, r.UnitPrice) }
+
+// Bulk draws requests for many prices each.
+func (p Plan) Bulk(requests, keys int, host, token string) []Question {
+	rows := p.draw(requests * keys)
+	questions := make([]Question, requests)
+	for i := range questions {
+		var body []byte
+		for k, r := range rows[i*keys : (i+1)*keys] {
+			body = fmt.Appendf(body, `%c{"market":"%s","productId":"%s","skuId":"%s","termDuration":"%s","billingPlan":"%s","segment":"%s","currency":"%s"}`,
+				"[,"[min(k, 1)], r.Market, r.ProductID, r.SkuID, r.Term, r.Plan, r.Segment, r.Currency)
+			questions[i].Want = append(questions[i].Want, wanted(r))
+		}
+		body = fmt.Appendf(nil, `{"at":"%s","keys":%s]}`, p.at(), body)
+		questions[i].Request = fmt.Appendf(nil, "POST /v1/price-lookups HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			host, token, len(body), body)
 	}
 	return questions
 }
@@ -96,7 +118,7 @@ func (a Answered) Within(share float64) time.Duration {
 	return a.waits[min(len(a.waits)-1, int(share*float64(len(a.waits))))]
 }
 
-// tolerance is how late the last question may be asked.
+// tolerance is how late a question may be asked; what is due after that is not asked.
 const tolerance = 5 * time.Second
 
 // Run asks. An answer that is not the one that is wanted ends it.
@@ -135,7 +157,7 @@ func (l Load) ask(ctx context.Context, which int, begin time.Time) (waits []time
 	if err := c.SetDeadline(begin.Add(l.For + 2*tolerance)); err != nil {
 		return nil, err
 	}
-	in := bufio.NewReaderSize(c, 16<<10)
+	in := bufio.NewReaderSize(c, 256<<10)
 	waits = make([]time.Duration, 0, 1<<16)
 	for n := which; ctx.Err() == nil && (l.Most == 0 || len(waits) < l.Most); n += l.Connections {
 		asked := time.Now()
@@ -150,7 +172,7 @@ func (l Load) ask(ctx context.Context, which int, begin time.Time) (waits []time
 			return waits, nil
 		}
 		if time.Since(begin) > l.For+tolerance {
-			return nil, fmt.Errorf("%d a second are more than are answered", l.Rate)
+			return waits, nil // the rate is more than is answered, as the times show
 		}
 		q := l.Questions[n%len(l.Questions)]
 		if _, err := c.Write(q.Request); err != nil {
@@ -161,16 +183,20 @@ func (l Load) ask(ctx context.Context, which int, begin time.Time) (waits []time
 			return nil, err
 		}
 		waits = append(waits, time.Since(asked))
-		if !bytes.Contains(body, q.Want) {
-			return nil, fmt.Errorf("want %s in the answer to %.200q, got %.500s", q.Want, q.Request, body)
+		for _, want := range q.Want {
+			at := bytes.Index(body, want)
+			if at < 0 {
+				return nil, fmt.Errorf("want %s in the answer to %.200q, got %.500s", want, q.Request, body)
+			}
+			body = body[at+len(want):]
 		}
 	}
 	return waits, nil
 }
 
-// answer reads an answer that has its length, and returns its body until the next is read.
+// answer reads an answer, and returns its body until the next is read.
 func answer(in *bufio.Reader) ([]byte, error) {
-	length := -1
+	length, chunked := -1, false
 	for first := true; ; first = false {
 		line, err := in.ReadSlice('\n')
 		if err != nil {
@@ -184,11 +210,19 @@ func answer(in *bufio.Reader) ([]byte, error) {
 		if len(line) == 0 {
 			break
 		}
+		chunked = chunked || bytes.EqualFold(line, []byte("Transfer-Encoding: chunked"))
 		if name, value, ok := bytes.Cut(line, []byte(": ")); ok && bytes.EqualFold(name, []byte("Content-Length")) {
 			if length, err = strconv.Atoi(string(value)); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if chunked {
+		body, err := io.ReadAll(httputil.NewChunkedReader(in))
+		if err == nil {
+			_, err = in.ReadSlice('\n') // which ends the chunks
+		}
+		return body, err
 	}
 	if length < 0 {
 		return nil, errors.New("the answer has no length")
