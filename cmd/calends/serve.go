@@ -87,7 +87,7 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 	server, err := serve.New(reads, config.Serve, serve.World{
 		Env: daily(env, now), Now: now, Log: a.log, Version: version(), Who: who, Trail: trail,
 		Events: trail, Directory: people, Settings: settings,
-		Ready: []serve.Check{{Name: "sign-in", Run: who.Ready}},
+		Ready: []serve.Check{{Name: "sign-in", Run: who.Ready}, {Name: "trail", Run: trail.Ready}},
 	})
 	if err != nil {
 		return fmt.Errorf("%w: serve: %w", jobs.ErrUsage, err)

@@ -61,7 +61,8 @@ type Store struct {
 	mu     sync.Mutex
 	queue  []*waiting
 	seen   map[sight]*Event
-	closed bool // takes nothing more
+	since  time.Time // when the bucket was first found not to be writable; zero: it is
+	closed bool      // takes nothing more
 }
 
 // waiting is an event whose writer waits until it is in the bucket.
@@ -91,6 +92,8 @@ const (
 	mostSeen = 50_000
 	// fullSeen is how many are written before their time.
 	fullSeen = 2_000
+	// bearableFor is how long the trail may be unwritable before nothing may be seen either.
+	bearableFor = 30 * time.Second
 	// patience is how long one object may take.
 	patience = 30 * time.Second
 )
@@ -141,6 +144,10 @@ func (s *Store) gather(ctx context.Context, e Event) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
+	if err := s.bearable(); err != nil {
+		s.mu.Unlock()
+		return err
+	}
 	if known, ok := s.seen[k]; ok {
 		known.Count += e.Count
 		s.mu.Unlock()
@@ -157,6 +164,25 @@ func (s *Store) gather(ctx context.Context, e Event) error {
 		return s.write(ctx, nil)
 	}
 	return nil
+}
+
+// bearable refuses what is only seen too once nothing could be written for a while:
+// what waits in memory is lost with it. Whoever calls it holds mu.
+func (s *Store) bearable() error {
+	if s.since.IsZero() || s.now().Sub(s.since) < bearableFor {
+		return nil
+	}
+	return fmt.Errorf("write the trail: not possible since %s", s.since.UTC().Format(time.RFC3339))
+}
+
+// Ready reports whether the trail can be written, as far as is known.
+func (s *Store) Ready(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since.IsZero() {
+		return nil
+	}
+	return fmt.Errorf("the trail cannot be written since %s", s.since.UTC().Format(time.RFC3339))
 }
 
 // Run writes what was seen, every few seconds, until the context ends; what is left then
@@ -247,6 +273,14 @@ func (s *Store) publish(ctx context.Context, last bool) error {
 			s.keep(seen)
 		}
 	}
+	s.mu.Lock()
+	switch {
+	case err == nil:
+		s.since = time.Time{}
+	case s.since.IsZero():
+		s.since = s.now()
+	}
+	s.mu.Unlock()
 	for _, w := range queue {
 		w.written, w.err = true, err
 	}

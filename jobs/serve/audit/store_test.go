@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -447,4 +448,51 @@ func TestNothingIsLostWhateverFails(t *testing.T) {
 			})
 		}
 	}
+}
+
+// readOnly is a bucket that takes nothing for a while.
+type readOnly struct {
+	bucket.Bucket
+	on bool
+}
+
+func (b *readOnly) Create(ctx context.Context, key string) (bucket.Writer, error) {
+	if b.on {
+		return nil, errors.New("the bucket is read-only")
+	}
+	return b.Bucket.Create(ctx, key)
+}
+
+// What is done is refused at once while the trail cannot be written; what is only seen,
+// after a while, and then the server is not ready.
+func TestNothingIsSeenForLongWithoutATrail(t *testing.T) {
+	t.Parallel()
+	b, c := &readOnly{Bucket: bucket.NewMemory(), on: true}, noon()
+	s := store(b, c)
+	saw := func(want bool) {
+		t.Helper()
+		if err := s.Note(t.Context(), event(audit.Saw, "bert", "")); (err == nil) != want {
+			t.Errorf("seen at %s: %v", c.now().Format(time.TimeOnly), err)
+		}
+	}
+	saw(true)
+	if s.Flush(t.Context()) == nil || s.Ready(t.Context()) == nil {
+		t.Error("nobody is told that the trail cannot be written")
+	}
+	c.add(29 * time.Second)
+	saw(true)
+	c.add(time.Second)
+	saw(false)
+	b.on = false
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	saw(true)
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, texts(t, s), "saw bert  x1", "saw bert  x1", "saw bert  x1")
 }
