@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -221,7 +222,7 @@ func columnAt(name string) int { return slices.Index(exports.Columns(), name) }
 // The columns that a list shows.
 var (
 	atCustomer, atCustomerName          = columnAt("CustomerId"), columnAt("CustomerName")
-	atSku, atProduct                    = columnAt("SkuName"), columnAt("ProductName")
+	atSku, atProduct, atProductID       = columnAt("SkuName"), columnAt("ProductName"), columnAt("ProductId")
 	atSubscription, atChargeType        = columnAt("SubscriptionId"), columnAt("ChargeType")
 	atOrderDate, atStart, atEnd         = columnAt("OrderDate"), columnAt("ChargeStartDate"), columnAt("ChargeEndDate")
 	atQuantity, atUnitPrice, atCurrency = columnAt("Quantity"), columnAt("UnitPrice"), columnAt("PricingCurrency")
@@ -232,7 +233,7 @@ func lineRowOf(l linebook.Line, list string) lineRow {
 	f := &l.Fields
 	return lineRow{
 		Row: l.Row, Address: list + "/" + strconv.Itoa(l.Row), Customer: f[atCustomerName], CustomerID: f[atCustomer],
-		Sku: f[atSku], Product: f[atProduct], Subscription: f[atSubscription], ChargeType: f[atChargeType],
+		Sku: cmp.Or(f[atSku], f[atProductID]), Product: f[atProduct], Subscription: f[atSubscription], ChargeType: f[atChargeType],
 		Order: f[atOrderDate], Start: f[atStart], End: f[atEnd], Quantity: f[atQuantity], UnitPrice: f[atUnitPrice], PricingCurrency: f[atCurrency],
 		Subtotal: f[atSubtotal], TaxTotal: f[atTax], Total: f[atTotal],
 	}

@@ -43,6 +43,7 @@ func TestLinesAreFoundSortedAndSummed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	who, list := as(access.AdminAgent, ours), "/invoices/2024-03/"+ours+"/lines"
+	h.get(who, list).says("CFQ7TTC0LCHC") // of line 18, whose product has no name
 	tests := []struct {
 		name, query string
 		rows        string // line numbers
@@ -87,6 +88,9 @@ func TestLineIsExplained(t *testing.T) {
 	h := newHouse(t)
 	s := h.get(as(access.AdminAgent, ours), "/invoices/2024-01/"+ours+"/lines/18")
 	s.says("addQuantity", "119.34 x 1/12", "8.6617741935", "314.41 EUR", "2024-01.jsonl", "the policy documented truncates the whole line")
+	if !slices.ContainsFunc(s.links(), func(l string) bool { return strings.HasPrefix(l, "/subscriptions/") }) {
+		t.Error("no way from a line to its subscription")
+	}
 	for _, row := range []string{"0", "99", "018", "x", "-1"} {
 		who := as(access.AdminAgent, ours)
 		if s := h.ask(&who, http.MethodGet, "/invoices/2024-01/"+ours+"/lines/"+row, nil); s.Code != http.StatusNotFound {
