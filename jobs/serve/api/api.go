@@ -8,7 +8,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -219,11 +221,29 @@ func (a *API) allows(needs access.Action, op huma.Operation) func(huma.Context, 
 			refused = problem(http.StatusForbidden, "not-allowed", "the role does not allow "+string(needs))
 			refused = cmp.Or(a.note(ctx.Context(), audit.Refused, who, needs, op, refused), refused)
 		default:
-			next(ctx)
-			return
+			if refused = once(ctx); refused == nil {
+				next(ctx)
+				return
+			}
 		}
 		a.answer(ctx, refused)
 	}
+}
+
+// once refuses parameters that stand in the query more than once: the first would be
+// taken and the others lost.
+func once(ctx huma.Context) error {
+	u := ctx.URL()
+	if u.RawQuery == "" {
+		return nil
+	}
+	query := u.Query()
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(query[name]) > 1 {
+			return invalid("query."+name, "give it once; where it may have several values, with commas between them", query[name])
+		}
+	}
+	return nil
 }
 
 // answer writes a problem.

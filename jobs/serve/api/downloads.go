@@ -135,14 +135,12 @@ func (a *API) fileOperation() huma.Operation {
 		headers[name] = &huma.Param{Description: says, Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	return huma.Operation{OperationID: "get-file", Method: http.MethodGet, Path: "/v1/invoices/{month}/{partnerId}/files/{name}",
-		Summary: "Download a file of an invoice", Tags: []string{"Downloads"}, Errors: []int{http.StatusNotFound},
+		Summary: "Download a file of an invoice", Tags: []string{"Downloads"}, Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable},
 		Description: "The bytes as they lie in the bucket, also in ranges, so that an interrupted download goes on where it broke off. A whole file is compared with its SHA-256 on the way: if it is damaged, the answer breaks off before its end.",
 		Responses: map[string]*huma.Response{
 			"200": {Description: "The file", Content: content, Headers: headers},
 			"206": {Description: "A part of the file", Content: content, Headers: headers},
 			"304": {Description: "The caller has the file"},
-			"412": {Description: "The file is another"},
-			"416": {Description: "The range is not in the file"},
 		}}
 }
 
@@ -217,12 +215,52 @@ func (a *API) send(f invoiceFile) *huma.StreamResponse {
 		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.name}))
 		h.Set(gzhttp.HeaderNoCompression, "1") // it would be another file, and no ranges of it
 		content := &content{object: object, sha256: f.SHA256, hash: sha256.New()}
-		http.ServeContent(w, r, "", time.Time{}, content)
+		served := &served{ResponseWriter: w}
+		http.ServeContent(served, r, "", time.Time{}, content)
+		switch served.refused {
+		case http.StatusPreconditionFailed:
+			a.instead(c, problem(served.refused, "other-file", "the file is another by now: its ETag is none of If-Match"))
+		case http.StatusRequestedRangeNotSatisfiable:
+			a.instead(c, problem(served.refused, "no-such-range", "the file has "+strconv.FormatInt(f.Size, 10)+" bytes, and the range is none of them"))
+		}
 		if content.err != nil && c.Context().Err() == nil {
 			a.Log.Error("a download broke off", "object", f.Key, "error", content.err)
 			panic(http.ErrAbortHandler) // the half must not look like the whole
 		}
 	}}
+}
+
+// served keeps back what [http.ServeContent] says of a question that it refuses, which
+// is no problem as other refusals are.
+type served struct {
+	http.ResponseWriter
+	refused int
+}
+
+// WriteHeader notes a refusal and passes everything else on.
+func (s *served) WriteHeader(status int) {
+	if status == http.StatusPreconditionFailed || status == http.StatusRequestedRangeNotSatisfiable {
+		s.refused = status
+		return
+	}
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// Write drops the text of a refusal.
+func (s *served) Write(p []byte) (int, error) {
+	if s.refused != 0 {
+		return len(p), nil
+	}
+	return s.ResponseWriter.Write(p)
+}
+
+// instead answers with a problem where headers already tell of the file.
+func (a *API) instead(c huma.Context, err error) {
+	_, w := humago.Unwrap(c)
+	for _, ofFile := range []string{"Content-Disposition", "Content-Length", "Repr-Digest"} {
+		w.Header().Del(ofFile)
+	}
+	a.answer(c, err)
 }
 
 // content is an object for [http.ServeContent]. From its beginning it is read as one

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,10 @@ func TestDownloadInParts(t *testing.T) {
 		w := h.ask(ofEuro, http.MethodGet, path, "", c.headers...)
 		if w.Code != c.status || c.body != nil && !bytes.Equal(w.Body.Bytes(), c.body) {
 			t.Errorf("%s: %d, %d bytes, want %d, %d bytes", name, w.Code, w.Body.Len(), c.status, len(c.body))
+		}
+		if told := w.Header().Get("Content-Type"); c.status >= 400 && (told != "application/problem+json" || !strings.Contains(w.Body.String(), `"status":`+strconv.Itoa(c.status)) ||
+			w.Header().Get("Content-Disposition") != "" || w.Header().Get("Repr-Digest") != "") {
+			t.Errorf("%s: no problem but %s %s %v", name, told, w.Body, w.Header())
 		}
 		if c.status == 206 && w.Header().Get("Repr-Digest") == "" {
 			t.Errorf("%s: without the digest of the whole", name)

@@ -179,7 +179,7 @@ func TestGetOffer(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/v1/offers", "/v1/offers?market=NLD", "/v1/offers?market=NL&month=2024-03&at=2024-03-01T00:00:00Z", "/v1/offers?market=NL&promotion=closed",
-		"/v1/offers?market=NL&trial=perhaps", "/v1/offers?market=NL&colour=red", "/v1/offers?market=NL&q=" + strings.Repeat("a+", 17)} {
+		"/v1/offers?market=NL&trial=perhaps", "/v1/offers?market=NL&colour=red", "/v1/offers?market=NL&q=a&q=b", "/v1/offers?market=NL&market=NL", "/v1/offers?market=NL&q=" + strings.Repeat("a+", 17)} {
 		if w := d.ask(sales, path); w.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
