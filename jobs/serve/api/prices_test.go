@@ -375,7 +375,7 @@ func TestWholeSheets(t *testing.T) {
 		}
 		path := "/v1/price-sheets/" + market + "/" + sheet.Month.String()
 		w := d.ask(http.MethodGet, path, "")
-		if got := w.Header().Get("Content-Type"); w.Code != 200 || got != "text/csv; charset=utf-8" || !strings.Contains(w.Header().Get("Content-Disposition"), "prices-"+market) {
+		if got := w.Header().Get("Content-Type"); w.Code != 200 || w.Header().Get("Vary") != "Accept, Accept-Encoding" || got != "text/csv; charset=utf-8" || !strings.Contains(w.Header().Get("Content-Disposition"), "prices-"+market) {
 			t.Fatalf("%s: %d %s", path, w.Code, got)
 		}
 		read, err := pricesheet.Read(bytes.NewReader(w.Body.Bytes()))

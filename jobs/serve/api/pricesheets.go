@@ -289,7 +289,7 @@ func (a *API) getPriceSheet(ctx context.Context, in *getPriceSheet) (*wholeSheet
 		return nil, notFound("a price sheet of " + market + " for " + in.Month)
 	}
 	format := in.format()
-	out := &wholeSheet{ETag: tagOf("price sheet", sheet.Tag(), format), Vary: "Accept"}
+	out := &wholeSheet{ETag: tagOf("price sheet", sheet.Tag(), format), Vary: "Accept, Accept-Encoding"}
 	if in.has(out.ETag) {
 		out.Body = func(c huma.Context) { c.SetStatus(http.StatusNotModified) }
 		return out, nil
