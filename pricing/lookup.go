@@ -61,6 +61,9 @@ func FindPriceIn(sheet *Sheet, rows []Row, q PriceQuery) (Price, error) {
 
 	currency, anyhow, ok := preferredCurrency(valid, q.BillingCurrency)
 	if !ok {
+		if q.BillingCurrency == "" {
+			return refuse(PriceAmbiguous, "is offered in several currencies, not in USD")
+		}
 		return refuse(PriceAmbiguous, "is offered in several currencies, neither %s nor USD", q.BillingCurrency)
 	}
 	first := -1

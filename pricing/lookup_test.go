@@ -164,6 +164,15 @@ func TestFindPriceOnASheet(t *testing.T) {
 	}
 }
 
+// A question without a billing currency names none in its refusal.
+func TestFindPriceWithoutBillingCurrency(t *testing.T) {
+	t.Parallel()
+	got := found(FindPrice(shelf{sheetOf("2021-11", "GBP 5 2021-11-01 9999-11-30", "CHF 6 2021-11-01 9999-11-30")}, query("2021-11-10", "")))
+	if !strings.Contains(got, "is offered in several currencies, not in USD") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestFindPriceInABook(t *testing.T) {
 	t.Parallel()
 	book := shelf{sheetOf("2026-08", "EUR 8 2020-01-01 9999-11-30"), sheetOf("2026-10", "EUR 10 2020-01-01 9999-11-30"), sheetOf("2026-12", "EUR 12 2020-01-01 9999-11-30 sku=2")}
