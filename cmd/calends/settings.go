@@ -42,7 +42,9 @@ func withoutBlanks(value any) (blank bool) {
 	case nil:
 		return true
 	case string:
-		return v == ""
+		return v == "" || v == "0s"
+	case int:
+		return v == 0
 	case []any:
 		for _, one := range v {
 			withoutBlanks(one)

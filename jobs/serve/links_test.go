@@ -37,7 +37,7 @@ func TestLinksAreForAnybody(t *testing.T) {
 func TestQueriesAreReadWhole(t *testing.T) {
 	t.Parallel()
 	s := server(t, serve.Options{}, nil, &notes{})
-	for query, want := range map[string]int{"": 200, "?partner=" + ours: 200, "?partner=%zz": 400, "?partner=" + ours + ";x": 400} {
+	for query, want := range map[string]int{"": 200, "?partnerId=" + ours: 200, "?partnerId=%zz": 400, "?partnerId=" + ours + ";x": 400} {
 		if w := ask(t, s.Handler(), "GET", "/v1/customers"+query, "", "X-Test-Role", "sales-agent"); w.Code != want {
 			t.Errorf("%q: %d %s", query, w.Code, w.Body)
 		}

@@ -64,8 +64,10 @@ func received(log *slog.Logger, now func() time.Time, proxies []netip.Prefix, ne
 					refuse(answer, http.StatusInternalServerError, "failed", "the server failed; its log says why")
 				}
 			}
-			log.Debug("request", "request", asked.ID, "method", r.Method, "path", asked.Path, "status", answer.status, "bytes", answer.bytes,
-				"took", now().Sub(began), "from", asked.From)
+			if log.Enabled(r.Context(), slog.LevelDebug) {
+				log.Debug("request", "request", asked.ID, "method", r.Method, "path", asked.Path, "status", answer.status, "bytes", answer.bytes,
+					"took", now().Sub(began), "from", asked.From)
+			}
 			if trouble != nil && begun {
 				panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 			}

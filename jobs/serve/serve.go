@@ -97,12 +97,17 @@ func New(ctx context.Context, o Options, w World) (*Server, error) {
 		return nil, err
 	}
 	w.Who.Routes(mux)
-	mux.HandleFunc("/v1/", func(w http.ResponseWriter, _ *http.Request) { // else the page would answer
+	mux.HandleFunc(noOperation, func(w http.ResponseWriter, r *http.Request) { // else the page would answer
+		if allowed := methodsOf(mux, r); len(allowed) > 0 {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			refuse(w, http.StatusMethodNotAllowed, "method-not-allowed", "the API has no such operation here; it has "+strings.Join(allowed, ", "))
+			return
+		}
 		refuse(w, http.StatusNotFound, "not-found", "the API has no such operation; /v1/openapi.yaml lists all")
 	})
 
 	limits := o.Limits.withDefaults()
-	inner := newCallers(limits, w.Now).handler(readable(s.api.Quick(mux)))
+	inner := newCallers(limits, w.Now).handler(s.api.Quick(readable(mux)))
 	inner = newSenders(limits.Together).handler(inner)
 	inner = w.Who.Middleware(inner)
 	if inner, err = sameOrigin(o.URL, inner); err != nil {
@@ -116,6 +121,21 @@ func New(ctx context.Context, o Options, w World) (*Server, error) {
 	// Compressing stands outside, so that what a panic leaves is an answer of its own.
 	s.handler, err = zipped(received(w.Log, w.Now, proxies, headers(s.isSecure(), outer)))
 	return s, err
+}
+
+// noOperation is the pattern of what the API does not have.
+const noOperation = "/v1/"
+
+// methodsOf are the methods that the API has for the path of a request.
+func methodsOf(mux *http.ServeMux, r *http.Request) (methods []string) {
+	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut} {
+		with := r.Clone(r.Context())
+		with.Method = method
+		if _, pattern := mux.Handler(with); strings.HasPrefix(pattern, method+" ") || method == http.MethodHead && strings.HasPrefix(pattern, http.MethodGet+" ") {
+			methods = append(methods, method)
+		}
+	}
+	return methods
 }
 
 func (s *Server) isSecure() bool {

@@ -558,3 +558,24 @@ func TestSlowBodiesLeaveRoomForOthers(t *testing.T) {
 		t.Errorf("somebody else is answered %s", answer.Status)
 	}
 }
+
+func TestWhatTheAPIDoesNotHave(t *testing.T) {
+	t.Parallel()
+	s := server(t, serve.Options{}, nil, &notes{}).Handler()
+	for _, row := range []struct {
+		method, path string
+		want         int
+		allow        string
+	}{
+		{"GET", "/v1/nothing", 404, ""},
+		{"GET", "/v1/", 404, ""},
+		{"PUT", "/v1/price", 405, "GET, HEAD"},
+		{"DELETE", "/v1/orders", 405, "POST"},
+		{"PATCH", "/v1/customers", 405, "GET, HEAD, POST"},
+	} {
+		w := ask(t, s, row.method, row.path, "", "X-Test-Role", "global-admin")
+		if w.Code != row.want || w.Header().Get("Allow") != row.allow || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: %d, allow %q, want %d, %q: %s", row.method, row.path, w.Code, w.Header().Get("Allow"), row.want, row.allow, w.Body)
+		}
+	}
+}

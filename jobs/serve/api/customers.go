@@ -48,7 +48,7 @@ type CustomerList struct {
 
 // listCustomers is a question for customers.
 type listCustomers struct {
-	Partner      string `query:"partner" maxLength:"100" doc:"PartnerId. Default: all of the caller's"`
+	Partner      string `query:"partnerId" maxLength:"100" doc:"PartnerId. Default: all of the caller's"`
 	Search       string `query:"q" maxLength:"200" example:"fietsen" doc:"Words, up to 16; each occurs in the name, the domain or the id, in any case"`
 	Relationship string `query:"relationship" enum:"none,requested,expired,accepted,declined"`
 	Page

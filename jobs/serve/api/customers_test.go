@@ -158,7 +158,7 @@ func TestListCustomers(t *testing.T) {
 	}
 	for _, tt := range []struct{ who, query, want string }{
 		{dutch, "", allDutch},
-		{dutch, "?partner=" + dutch, allDutch},
+		{dutch, "?partnerId=" + dutch, allDutch},
 		{dutch, "?q=VOORBEELD", "Hogeschool Voorbeeldstad; Voorbeeld Fietsen B.V."},
 		{dutch, "?q=fiets+voorbeeld", "Voorbeeld Fietsen B.V."},
 		{dutch, "?q=" + fietsen[:9], "Voorbeeld Fietsen B.V."},
@@ -212,7 +212,7 @@ func TestCustomersOfOthersDoNotExist(t *testing.T) {
 		{"GET", "/v1/customers/ID/relationship", ""},
 		{"POST", "/v1/customers/ID/relationship-requests", ""},
 		{"DELETE", "/v1/customers/ID/relationship-requests/1", ""},
-		{"GET", "/v1/customers?partner=PARTNER", ""},
+		{"GET", "/v1/customers?partnerId=PARTNER", ""},
 		{"POST", "/v1/customers", `{"partnerId":"PARTNER","name":"x","domain":"x.example","country":"NL"}`},
 	} {
 		of := func(id, partner string) string {

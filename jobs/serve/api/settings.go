@@ -12,7 +12,7 @@ import (
 // Settings is how the server was started.
 type Settings struct {
 	Version  string         `json:"version" doc:"Of the program"`
-	Settings map[string]any `json:"settings" doc:"The configuration, by the names of its file. Secrets are named by where they are, and never shown"`
+	Settings map[string]any `json:"settings" doc:"What the configuration sets, by the names of its file; what is absent is as by default. Secrets are named by where they are, and never shown"`
 }
 
 type settingsOutput struct{ Body Settings }

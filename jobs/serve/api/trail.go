@@ -40,7 +40,7 @@ type Trail struct {
 type listTrail struct {
 	Day     string `query:"day" format:"date" example:"2026-11-23" doc:"Of UTC, on which they were written. Default: today"`
 	Who     string `query:"who" maxLength:"300" doc:"The id of a user or a token"`
-	Partner string `query:"partner" maxLength:"100" doc:"PartnerId"`
+	Partner string `query:"partnerId" maxLength:"100" doc:"PartnerId"`
 	Kind    string `query:"kind" enum:"did,saw,downloaded,signed-in,refused"`
 	Page
 }

@@ -382,7 +382,7 @@ func TestTheTrail(t *testing.T) {
 	same(t, trailOf(o, boss, "limit=4"), all)
 	same(t, trailOf(o, here, ""), "did boss user anna, downloaded anna lines.csv, downloaded boss lines.csv, signed-in anna, signed-in of-ours, signed-in here")
 	same(t, trailOf(o, here, "limit=2"), trailOf(o, here, ""))
-	same(t, trailOf(o, here, "partner="+theirs), "")
+	same(t, trailOf(o, here, "partnerId="+theirs), "")
 	same(t, trailOf(o, here, "who=carl"), "")
 	same(t, trailOf(o, boss, "who=carl"), "downloaded carl lines.csv, signed-in carl")
 	same(t, trailOf(o, boss, "kind=refused"), "refused nobody")
