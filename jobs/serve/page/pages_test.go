@@ -13,6 +13,7 @@ import (
 	"github.com/calends/calends/jobs"
 	"github.com/calends/calends/jobs/relationship"
 	"github.com/calends/calends/jobs/serve/access"
+	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/jobs/serve/servetest"
 	"github.com/calends/calends/pricing"
 )
@@ -242,6 +243,9 @@ func TestRelationshipLink(t *testing.T) {
 		}
 	}
 	h.ask(nil, http.MethodPost, address, url.Values{"answer": {"accept"}, "name": {"Vera Voorbeeld"}}).says("Thank you", "accepted")
+	if e := h.trail.of("answer-link"); e.Kind != audit.Did || e.Who != "anybody" || e.Name != "Vera Voorbeeld" || e.Partner != ours || !strings.Contains(e.Object, ourCustomer+" accepted") {
+		t.Errorf("the trail has %+v", e)
+	}
 	over := h.ask(nil, http.MethodPost, address, url.Values{"answer": {"decline"}, "name": {"Vera Voorbeeld"}})
 	invented := h.ask(nil, http.MethodGet, relationship.Path+"nothing", nil)
 	if over.Code != http.StatusNotFound || over.Body.String() != invented.Body.String() {

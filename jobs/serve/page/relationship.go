@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/calends/calends/jobs/relationship"
+	"github.com/calends/calends/jobs/serve/access"
 	"github.com/calends/calends/jobs/serve/audit"
 	"github.com/calends/calends/pipeline/ledger"
 )
@@ -58,6 +59,10 @@ func (s *Site) link(w http.ResponseWriter, r *http.Request) {
 	s.showLink(w, r, o.body, err)
 }
 
+// anybody is who answers a link, for the trail: nobody knows more than the name that
+// was given.
+const anybody = "anybody"
+
 // answerLink accepts or declines. Nobody has to be signed in: the link is the key, and
 // the record has the name that was given and the address that it came from.
 func (s *Site) answerLink(w http.ResponseWriter, r *http.Request) {
@@ -88,6 +93,8 @@ func (s *Site) answerLink(w http.ResponseWriter, r *http.Request) {
 	by := relationship.Asker{Name: name, From: audit.AskedOf(r.Context()).From, At: s.Now(), Inputs: int64(len(reading.Inputs()))}
 	if _, err = s.Relationships.Answer(r.Context(), o.fact, o.token, accept, by); err == nil {
 		o.body.Answered = answered
+		audit.About(r.Context(), o.record.PartnerID, "customer "+o.fact.ID+" "+answered)
+		err = s.note(r.Context(), access.Principal{ID: anybody, Name: name}, audit.Event{Kind: audit.Did, Action: "public", Operation: "answer-link"}, http.StatusOK)
 	}
 	s.showLink(w, r, o.body, err)
 }
