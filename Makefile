@@ -76,7 +76,7 @@ bench-reconcile: build ## Compare a million lines with a million, beside DuckDB 
 
 bench-prices: ROWS = 1000000
 bench-prices: build ## Ask a server for prices on this machine, and say how fast it answers (ROWS=1000000)
-	bin/calends bench prices --rows $(ROWS)
+	bin/calends bench prices --rows $(ROWS) --keys 10 --connections 8
 
 race: ## Run the concurrent packages' tests under the race detector, in random order
 	go test -race -short -shuffle=on -timeout 30m $(RACE)
