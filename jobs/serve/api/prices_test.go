@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,10 +30,15 @@ import (
 )
 
 // heard is a trail that remembers.
-type heard struct{ kinds []audit.Kind }
+type heard struct {
+	mu    sync.Mutex
+	kinds []audit.Kind
+}
 
 // Note remembers the kind.
 func (h *heard) Note(_ context.Context, e audit.Event) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.kinds = append(h.kinds, e.Kind)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -24,23 +25,35 @@ import (
 type world struct {
 	ledger.Ledger
 	inputs []ledger.Input
-	opened *[]string
+	opened *opened
+}
+
+// opened are the keys of objects that were opened, in any order.
+type opened struct {
+	mu   sync.Mutex
+	keys []string
+}
+
+func (o *opened) note(key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keys = append(o.keys, key)
 }
 
 // counted notes the objects that are opened.
 type counted struct {
 	bucket.Bucket
-	opened *[]string
+	opened *opened
 }
 
 func (c counted) Open(ctx context.Context, key string) (bucket.Object, error) {
-	*c.opened = append(*c.opened, key)
+	c.opened.note(key)
 	return c.Bucket.Open(ctx, key)
 }
 
 func newWorld() *world {
-	opened := new([]string)
-	return &world{Ledger: ledger.Ledger{Bucket: counted{bucket.NewMemory(), opened}}, opened: opened}
+	o := new(opened)
+	return &world{Ledger: ledger.Ledger{Bucket: counted{bucket.NewMemory(), o}}, opened: o}
 }
 
 type failing interface{ Fatal(...any) }
@@ -250,15 +263,15 @@ func TestOnlyNewObjectsAreRead(t *testing.T) {
 	w.take(t, ledger.Prices, month, "DE", row("DE", "10"))
 	w.take(t, ledger.Prices, month, "NL", row("NL", "20"))
 	first := w.book(t, nil)
-	if len(*w.opened) != 2 {
-		t.Fatalf("opened %v, want two objects", *w.opened)
+	if len(w.opened.keys) != 2 {
+		t.Fatalf("opened %v, want two objects", w.opened.keys)
 	}
 	w.take(t, ledger.Prices, month, "NL", row("NL", "21"))
 	w.take(t, ledger.Prices, month+1, "NL", row("NL", "22"))
-	*w.opened = nil
+	w.opened.keys = nil
 	second := w.book(t, first)
-	if len(*w.opened) != 2 {
-		t.Errorf("opened %v, want the two new objects", *w.opened)
+	if len(w.opened.keys) != 2 {
+		t.Errorf("opened %v, want the two new objects", w.opened.keys)
 	}
 	if first.Of("DE", month) != second.Of("DE", month) {
 		t.Error("the sheet that stayed was read again")

@@ -135,7 +135,7 @@ func TestManyAskForTheFirstBook(t *testing.T) {
 		group.Go(func() { w.wants("10") })
 	}
 	group.Wait()
-	if len(*w.opened) != 1 {
-		t.Errorf("%d objects were read, want one", len(*w.opened))
+	if len(w.opened.keys) != 1 {
+		t.Errorf("%d objects were read, want one", len(w.opened.keys))
 	}
 }
